@@ -1,0 +1,27 @@
+import type { Agent } from '../authoring/define-agent.ts';
+import type { Failpoint } from '../domain/failpoint.ts';
+import type { Stores } from '../stores/stores.ts';
+import type { Models } from './model/providers.ts';
+
+export type ActivitySettings = {
+  /** Prefix of the task queues: `perdure`. */
+  readonly queuePrefix: string;
+  readonly turnsPerExecution: number;
+  readonly modelTimeoutMs: number;
+  /** Identity of this worker, as Temporal shows it. */
+  readonly worker: string;
+};
+
+/** What activities need of their process. */
+export type ActivityDependencies = {
+  readonly stores: Stores;
+  /** Agents by name. */
+  readonly agents: ReadonlyMap<string, Agent>;
+  readonly models: Models;
+  /** Gives the model that stands behind a choice on this worker; a rehearsal may be replaced by a configured provider. */
+  readonly effectiveModelId: (id: string) => string;
+  /** Reads a secret of a tool. */
+  readonly secret: (name: string) => string | undefined;
+  readonly settings: ActivitySettings;
+  readonly failpoint: Failpoint;
+};

@@ -1,0 +1,238 @@
+import { APICallError } from '@ai-sdk/provider';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { CAUSES, type Cause, type Disposition, type FailureDetail } from '../domain/run/cause.ts';
+import { fieldOf, networkErrorOf, type NetworkError } from './model/error-chain.ts';
+import {
+  ModelCallError,
+  ModelCallsExhausted,
+  ModelReplyError,
+  ModelStreamError,
+  ModelUnavailable,
+  ScriptError,
+  type ProviderContext,
+} from './model/model-errors.ts';
+import { classifyReport, type Verdict } from './model/provider-verdict.ts';
+import { readProviderReport, type ProviderReport } from './model/provider-report.ts';
+import { echoes, safeMessage } from './model/safe-message.ts';
+
+/** What happened, in the words that the rest of Perdure uses. */
+export type Failure = {
+  readonly cause: Cause;
+  readonly disposition: Disposition;
+  /** One line for a person, at most 300 characters, without prompt, transcript or secret. */
+  readonly message: string;
+  /** What a person should do. */
+  readonly mend?: string;
+  /** What the provider asks to wait, in milliseconds. */
+  readonly retryAfterMs?: number;
+  /**
+   * `no` when it is certain that the other side did no work on the request: it was not sent, or was refused at the door.
+   * Money held for the call can then be released.
+   */
+  readonly sent: 'no' | 'maybe';
+};
+
+/**
+ * Classifies what an activity caught. The only place that does; nothing else looks at statuses, codes or messages.
+ * Cancellations are no failures: let them through before this.
+ */
+export function classify(error: unknown): Failure {
+  if (error instanceof ApplicationFailure) return fromApplicationFailure(error);
+  if (error instanceof ModelUnavailable) return fromUnavailable(error);
+  if (error instanceof ModelReplyError) return fromReply(error);
+  if (error instanceof ModelCallError) return fromModel(error.cause, error.provider);
+  if (error instanceof ModelCallsExhausted) return replyFailure('model-error', 'final', error.message);
+  if (APICallError.isInstance(error)) return fromModel(error, { id: 'The model', keyName: null });
+  if (nameOf(error) === 'ToolUnreachable') return fromUnreachableTool(error as Error);
+  return fromDatabase(error) ?? fromConnection(error) ?? unexpected(error);
+}
+
+/** Makes the failure that an activity throws: its type is the cause, its first detail the disposition. */
+export function toApplicationFailure(
+  failure: Failure,
+  { retryable }: { readonly retryable: boolean },
+): ApplicationFailure {
+  const detail: FailureDetail = {
+    disposition: failure.disposition,
+    ...(failure.mend === undefined ? {} : { mend: failure.mend }),
+  };
+  return ApplicationFailure.create({
+    message: failure.message,
+    type: failure.cause,
+    details: [detail],
+    nonRetryable: !retryable,
+    // Providers refuse and people forget keys: that is a run's business. Trouble of our own must show up in logs and metrics.
+    ...(failure.cause === 'infra' ? {} : { category: ApplicationFailureCategory.BENIGN }),
+    ...(failure.retryAfterMs === undefined ? {} : { nextRetryDelay: failure.retryAfterMs }),
+  });
+}
+
+/** Keeps what was classified already, so that a second look changes nothing. */
+function fromApplicationFailure(error: ApplicationFailure): Failure {
+  const cause = CAUSES.find((known) => known === error.type);
+  const detail = error.details?.[0] as FailureDetail | undefined;
+  if (cause === undefined) return unexpected(error);
+  return {
+    cause,
+    disposition: detail?.disposition ?? (error.nonRetryable === true ? 'final' : 'transient'),
+    message: safeMessage(error.message),
+    ...(detail?.mend === undefined ? {} : { mend: detail.mend }),
+    ...(typeof error.nextRetryDelay === 'number' ? { retryAfterMs: error.nextRetryDelay } : {}),
+    sent: 'maybe',
+  };
+}
+
+function fromUnavailable({ failureCause, message, mend }: ModelUnavailable): Failure {
+  return { cause: failureCause, disposition: 'mendable', message: safeMessage(message), mend, sent: 'no' };
+}
+
+function fromReply({ kind, provider: { id } }: ModelReplyError): Failure {
+  switch (kind) {
+    case 'interrupted':
+      return replyFailure('model-error', 'transient', `The reply of ${id} ended in the middle`);
+    case 'empty':
+      return replyFailure('model-error', 'transient', `The reply of ${id} has neither text nor tool calls`);
+    case 'other':
+      return replyFailure('model-error', 'transient', `The reply of ${id} ended without a proper stop reason`);
+    case 'too-large':
+      return replyFailure('model-error', 'final', `The reply of ${id} is larger than a reply can be`);
+    case 'content-filter':
+      return replyFailure('guardrail-block', 'final', `${id} stopped its reply for its content`);
+    case 'length': {
+      const cut = replyFailure('model-error', 'final', `The reply of ${id} was cut at outputTokensMax: raise it`);
+      return { ...cut, mend: 'Raise outputTokensMax of the model in the agent, or ask it for less in one turn.' };
+    }
+  }
+}
+
+function replyFailure(cause: Cause, disposition: Disposition, message: string): Failure {
+  return { cause, disposition, message: safeMessage(message), sent: 'maybe' };
+}
+
+function fromModel(error: unknown, provider: ProviderContext): Failure {
+  const network = networkErrorOf(error);
+  // A reset while the reply is read also has the status of the reply, so the network comes first.
+  if (network !== null) return fromNetwork('model-error', `${provider.id} could not be reached`, network);
+  if (APICallError.isInstance(error) && (error.statusCode ?? 0) >= 400) return fromApiCall(error, provider);
+  if (error instanceof ModelStreamError) {
+    const report = readProviderReport(null, {}, error.body, Date.now());
+    return { ...fromReport(report, provider, error.requestBodyValues), sent: 'maybe' };
+  }
+  if (error instanceof ScriptError) {
+    return { cause: 'model-error', disposition: 'final', message: safeMessage(error.message), sent: 'no' };
+  }
+  const name = nameOf(error);
+  const what = name === 'AbortError' || name === 'TimeoutError' ? 'took too long or was stopped' : `failed (${name})`;
+  return {
+    cause: 'model-error',
+    disposition: 'transient',
+    message: `The call of ${provider.id} ${what}`,
+    sent: 'maybe',
+  };
+}
+
+function fromApiCall(error: APICallError, provider: ProviderContext): Failure {
+  const report = readProviderReport(
+    error.statusCode ?? null,
+    error.responseHeaders ?? {},
+    error.responseBody ?? error.data ?? { message: error.message },
+    Date.now(),
+  );
+  return fromReport(report, provider, error.requestBodyValues);
+}
+
+function fromReport(report: ProviderReport, provider: ProviderContext, asked: unknown): Failure {
+  const verdict = classifyReport(report, provider);
+  const { retryAfterMs } = report;
+  return {
+    cause: verdict.cause,
+    disposition: verdict.disposition,
+    message: safeMessage(describe(verdict, report, provider, asked)),
+    ...(verdict.mend === undefined ? {} : { mend: verdict.mend }),
+    ...(retryAfterMs === null || verdict.disposition !== 'transient' ? {} : { retryAfterMs }),
+    sent: verdict.isFree ? 'no' : 'maybe',
+  };
+}
+
+/** Says what the provider said, unless its words repeat the request's or may hold the key. */
+function describe(verdict: Verdict, report: ProviderReport, provider: ProviderContext, asked: unknown): string {
+  const code = report.codes.find((name) => !/^\d+$/.test(name));
+  const known = [report.status, code].filter((word) => word !== null && word !== undefined).join(' ');
+  const start = `${provider.id} ${verdict.says}${known === '' ? '' : ` (${known})`}`;
+  const isQuotable =
+    verdict.cause !== 'model-authentication' && report.message !== '' && !echoes(report.message, asked);
+  return isQuotable ? `${start}: ${report.message}` : start;
+}
+
+function fromUnreachableTool(error: Error): Failure {
+  const mend = 'Bring the service of the tool back, or set the secret that it misses.';
+  return { cause: 'tool-error', disposition: 'mendable', message: safeMessage(error.message), mend, sent: 'no' };
+}
+
+/** Connections that AI SDK did not make: a tool's `fetch`, or the database's socket. */
+function fromConnection(error: unknown): Failure | null {
+  const network = networkErrorOf(error);
+  if (network === null) return null;
+  const isFetch = error instanceof TypeError || network.code.startsWith('UND_');
+  return isFetch
+    ? fromNetwork('tool-error', 'A service could not be reached', network)
+    : fromNetwork('infra', 'A connection failed', network);
+}
+
+function fromNetwork(cause: Cause, what: string, { code, message, isSent, isCertificate }: NetworkError): Failure {
+  return {
+    cause,
+    disposition: isCertificate ? 'mendable' : 'transient',
+    message: safeMessage(`${what}: ${message.includes(code) ? message : `${code} ${message}`}`),
+    ...(isCertificate
+      ? { mend: 'Put the certificate of the server right, or trust it with NODE_EXTRA_CA_CERTS.' }
+      : {}),
+    sent: isSent ? 'maybe' : 'no',
+  };
+}
+
+/** PostgreSQL's classes of errors: what heals, what a person must mend, and what our own statement got wrong. */
+const DATABASE: readonly (readonly [RegExp, Disposition, string?])[] = [
+  [/^(?:08|53|57|40|55P03|58)/, 'transient'],
+  [/^(?:28|3D|42501)/, 'mendable', 'Check the user, the password and the database in DATABASE_URL.'],
+  [/^(?:42P01|42703|3F)/, 'mendable', 'Bring the schema of the database up to date with this release.'],
+  [/^/, 'final'],
+];
+
+/** What `pg` says without a code when the connection breaks. */
+const BROKEN_CONNECTION =
+  /^(?:connection terminated|timeout exceeded when trying to connect|client has encountered a connection error)/i;
+
+/** @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function fromDatabase(error: unknown): Failure | null {
+  const message = error instanceof Error ? error.message : '';
+  if (BROKEN_CONNECTION.test(message)) {
+    return { cause: 'infra', disposition: 'transient', message: 'The connection to PostgreSQL broke', sent: 'maybe' };
+  }
+  const code = fieldOf(error, 'code');
+  // SQLSTATE has a digit; EPIPE has none.
+  if (code === null || !/^(?=.*\d)[0-9A-Z]{5}$/.test(code)) return null;
+  const [, disposition, mend] = DATABASE.find(([pattern]) => pattern.test(code)) ?? [/^/, 'final' as const];
+  // Messages of the other classes quote values, so only names and the code are kept.
+  const named = ['table', 'constraint'].flatMap((field) => fieldOf(error, field) ?? []).join(' ');
+  const detail = disposition === 'final' ? named : message;
+  const sentence = `PostgreSQL refused with ${code}${detail === '' ? '' : `: ${detail}`}`;
+  return {
+    cause: 'infra',
+    disposition,
+    message: safeMessage(sentence),
+    ...(mend === undefined ? {} : { mend }),
+    sent: 'maybe',
+  };
+}
+
+/** Its message may quote anything, so only its name and the place where it was thrown are kept. */
+function unexpected(error: unknown): Failure {
+  const place = /([\w.-]+\.[jt]s:\d+):\d+\)?$/m.exec((error instanceof Error && error.stack) || '')?.[1];
+  const message = safeMessage(`Unexpected ${nameOf(error)}${place === undefined ? '' : ` at ${place}`}`);
+  return { cause: 'infra', disposition: 'transient', message, sent: 'maybe' };
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}

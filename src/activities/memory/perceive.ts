@@ -1,0 +1,67 @@
+import type { MessagePart } from '../../domain/model/message-part.ts';
+import { applyGuardrails } from '../../domain/policy/guardrail.ts';
+import type { InputGuardrail } from '../../domain/policy/guardrail.ts';
+import type { PerceiveInput } from '../../domain/run/activity-inputs.ts';
+import { FIRST_INPUT_ID } from '../../domain/run/open-run.ts';
+import type { PerceiveResult } from '../../domain/run/results.ts';
+import type { WaitingInput } from '../../domain/run/run.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
+import { ASK_PERSON } from '../release/agent-release.ts';
+import { toolCallId } from '../tool/tool-call-id.ts';
+
+type TextInput = WaitingInput & { readonly text: string };
+
+/**
+ * Takes in what people said: guardrails, then segments. Each message id counts once for the run, however long ago it came. Top-ups raise
+ * the account.
+ */
+export async function perceive(dependencies: ActivityDependencies, input: PerceiveInput): Promise<PerceiveResult> {
+  return runActivity(input, async () => {
+    const { stores, failpoint } = dependencies;
+    const { tenant, turn } = input;
+    const runId = agentRunIdOfActivity();
+    const facts = await stores.runs.factsOf(tenant, runId);
+    const { guardrails } = await stores.releases.get(facts.release);
+    const refs: string[] = [];
+    let answer: string | undefined;
+    for (const waiting of input.inputs) {
+      const claim = { runId, id: waiting.id, turn, kind: waiting.kind, principal: waiting.principal };
+      if (waiting.kind === 'top-up') {
+        await stores.runMessages.topUp(tenant, claim, waiting.topUp);
+        continue;
+      }
+      const guarded = guard(guardrails, waiting);
+      if (guarded.blockedBy !== null && waiting.id === FIRST_INPUT_ID) return { inputs: [], blockedBy: guarded.blockedBy };
+      if (!(await stores.runMessages.claim(tenant, claim))) continue;
+      const ref = await stores.transcripts.writePart(tenant, facts.scope, toPart(waiting, guarded.text));
+      if (waiting.kind === 'answer') answer = ref;
+      else refs.push(ref);
+    }
+    await failpoint('run:perceived');
+    return answer === undefined ? { inputs: refs } : { inputs: refs, answer };
+  });
+}
+
+/** What a later message says in spite of a guardrail is left out; the first one refuses the run. */
+function guard(guardrails: readonly InputGuardrail[], input: TextInput): { text: string; blockedBy: string | null } {
+  if (input.kind === 'guidance') return { text: input.text, blockedBy: null };
+  const outcome = applyGuardrails(guardrails, input.text);
+  if (outcome.verdict !== 'block') return { text: outcome.text, blockedBy: null };
+  const blockedBy = outcome.matched.join(', ');
+  return { text: `[This message was withheld by the guardrail ${blockedBy}.]`, blockedBy };
+}
+
+function toPart(input: TextInput, text: string): MessagePart {
+  switch (input.kind) {
+    case 'answer': {
+      const id = toolCallId(input.turn, input.index);
+      return { kind: 'tool-result', toolCallId: id, toolName: ASK_PERSON.name, isError: false, output: text };
+    }
+    case 'guidance':
+      return { kind: 'guidance', text };
+    case 'input':
+    case 'top-up':
+      return { kind: 'user-text', text };
+  }
+}

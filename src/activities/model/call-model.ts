@@ -1,0 +1,189 @@
+import { activityInfo, Context } from '@temporalio/activity';
+import type { ApplicationFailure } from '@temporalio/common';
+import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.ts';
+import { costOf, type ModelPrice, worstCost } from '../../domain/model/price.ts';
+import { totalTokens } from '../../domain/model/usage.ts';
+import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
+import type { Release } from '../../domain/release/release.ts';
+import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
+import type { ModelResult } from '../../domain/run/results.ts';
+import type { Charge } from '../../stores/model-calls.ts';
+import type { OpenObservation } from '../../stores/observations.ts';
+import type { RunFacts } from '../../stores/runs.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import { classify, toApplicationFailure } from '../failures.ts';
+import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
+import { invokeModel, type ModelReply, type ResolvedModel } from './invoke-model.ts';
+import { ModelReplyError, ModelUnavailable } from './model-errors.ts';
+import { keepReply } from './keep-reply.ts';
+
+/** Calls of one turn that may have been charged before the run gives up: a model that breaks off this often will not answer. */
+const CALLS_PER_TURN_MAX = 8;
+
+/** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
+const BYTES_PER_NODE = 64;
+
+type Call = {
+  readonly tenant: string;
+  readonly turn: number;
+  readonly facts: RunFacts;
+  readonly release: Release;
+  readonly choice: ModelChoice;
+  readonly resolved: ResolvedModel;
+  readonly price: ModelPrice;
+  /** Head of the prompt: the transcript with this turn's delta. */
+  readonly prompt: string | null;
+};
+
+/**
+ * Makes one model call of a run: reserves its worst case, calls, keeps the reply, settles what it cost. A reply that was paid for is kept
+ * before the workflow hears of it, so a later attempt returns it without calling again.
+ */
+export async function callModel(dependencies: ActivityDependencies, input: CallModelInput): Promise<ModelResult> {
+  return runActivity(input, async () => {
+    const call = await prepare(dependencies, input);
+    const { tenant, turn, facts } = call;
+    await dependencies.failpoint('model:before-reserve');
+    const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
+    const reserved = await reserve(dependencies, call, attempt.reservationId);
+    if (reserved.kind === 'replied') return { ...reserved.reply, total: reserved.total };
+    if (reserved.kind === 'budget-refused') return reserved;
+    if (reserved.kind === 'too-many-calls') throw tooManyCalls(call, reserved.calls);
+    await dependencies.failpoint('model:reserved');
+    const { observation } = reserved;
+    const reply = await invoke(dependencies, call, { ...attempt, observation });
+    await dependencies.failpoint('model:replied');
+    const kept = await keepReply(dependencies, call, reply);
+    const settled = await dependencies.stores.modelCalls.settle(
+      tenant,
+      { ...attempt, observation },
+      { kind: 'settled', costPico: costOf(call.price, reply.usage), tokens: totalTokens(reply.usage) },
+      { outcome: 'replied', ...chargeDetails(call, reply) },
+      kept,
+    );
+    await dependencies.failpoint('model:settled');
+    return { ...(settled.reply ?? kept), total: settled.total };
+  });
+}
+
+async function prepare({ stores, models }: ActivityDependencies, input: CallModelInput): Promise<Call> {
+  const { tenant, turn } = input;
+  const facts = await stores.runs.factsOf(tenant, agentRunIdOfActivity());
+  const release = await stores.releases.get(facts.release);
+  const choice = chooseModel(release.models, 'standard');
+  const resolved = models.resolve(choice);
+  if (resolved.price === null) {
+    const mend = 'Set PERDURE_MODEL_CEILING_USD_PER_MTOK to the most that a million of its tokens can cost.';
+    throw new ModelUnavailable('model-error', `${resolved.id} has no price, so no cap could be kept`, mend);
+  }
+  const prompt =
+    input.delta.length === 0
+      ? input.head
+      : await stores.transcripts.append(tenant, facts.scope, input.head, input.delta);
+  return { tenant, turn, facts, release, choice, resolved, price: resolved.price, prompt };
+}
+
+async function reserve({ stores, settings }: ActivityDependencies, call: Call, id: string) {
+  const { tenant, turn, facts, release, choice, resolved } = call;
+  const { bytes, nodes } = await stores.transcripts.sizeOf(tenant, facts.scope, call.prompt);
+  const fixedBytes = utf8Bytes(release.instructions) + utf8Bytes(canonicalJson(release.tools));
+  const bound = {
+    inputTokens: bytes + fixedBytes + (nodes + 1) * BYTES_PER_NODE,
+    outputTokens: choice.outputTokensMax,
+  };
+  return stores.modelCalls.reserve(
+    tenant,
+    {
+      id,
+      worstPico: worstCost(call.price, bound),
+      worstTokens: bound.inputTokens + bound.outputTokens,
+      callsMax: CALLS_PER_TURN_MAX,
+    },
+    {
+      id,
+      runId: facts.id,
+      turn,
+      callIndex: null,
+      kind: 'model',
+      name: resolved.id,
+      release: facts.release,
+      attempt: activityInfo().attempt,
+      worker: settings.worker,
+    },
+  );
+}
+
+/** Calls the model; when that fails, settles what is known of the attempt's cost before the failure goes on. */
+async function invoke(
+  { stores, settings }: ActivityDependencies,
+  call: Call,
+  attempt: {
+    readonly runId: string;
+    readonly turn: number;
+    readonly reservationId: string;
+    readonly observation: OpenObservation;
+  },
+): Promise<ModelReply> {
+  const parts = await stores.transcripts.read(call.tenant, call.facts.scope, call.prompt);
+  const request = {
+    instructions: call.release.instructions,
+    parts,
+    tools: call.release.tools,
+    outputTokensMax: call.choice.outputTokensMax,
+    requestId: attempt.reservationId,
+    ...(call.choice.temperature === undefined ? {} : { temperature: call.choice.temperature }),
+  };
+  const { cancellationSignal } = Context.current();
+  // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
+  const timeout = AbortSignal.timeout(settings.modelTimeoutMs);
+  try {
+    return await invokeModel(call.resolved, request, AbortSignal.any([cancellationSignal, timeout]));
+  } catch (error) {
+    const failure = classify(error);
+    await stores.modelCalls.settle(
+      call.tenant,
+      attempt,
+      chargeOfFailure(call, error, failure.sent),
+      {
+        outcome: cancellationSignal.aborted ? 'cancelled' : 'failed',
+        cause: failure.cause,
+        message: failure.message,
+        model: call.resolved.id,
+        priceVersion: call.price.version,
+      },
+      null,
+    );
+    throw error;
+  }
+}
+
+/** A reply that cannot be used was paid for; a request that never got through was not; of the rest nobody knows. */
+function chargeOfFailure(call: Call, error: unknown, sent: 'no' | 'maybe'): Charge {
+  if (error instanceof ModelReplyError && error.usage !== null) {
+    return { kind: 'settled', costPico: costOf(call.price, error.usage), tokens: totalTokens(error.usage) };
+  }
+  return sent === 'no' ? { kind: 'free' } : { kind: 'held' };
+}
+
+function chargeDetails(call: Call, reply: ModelReply) {
+  return {
+    model: reply.modelId,
+    usage: reply.usage,
+    costPico: costOf(call.price, reply.usage),
+    priceVersion: call.price.version,
+    isCostSimulated: call.resolved.simulated,
+  };
+}
+
+/** Names an attempt: unique per execution of the activity, the same for its reservation and its observation. */
+function attemptId(runId: string, turn: number): string {
+  return `${runId}-${turn}-${activityInfo().activityId}-${activityInfo().attempt}-${crypto.randomUUID().slice(0, 8)}`;
+}
+
+function tooManyCalls({ turn, resolved }: Call, calls: number): ApplicationFailure {
+  const message = `${resolved.id} gave no usable reply in ${calls} calls of turn ${turn}`;
+  return toApplicationFailure(
+    { cause: 'model-error', disposition: 'final', message, sent: 'no' },
+    { retryable: false },
+  );
+}

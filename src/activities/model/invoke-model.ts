@@ -1,0 +1,171 @@
+import type { LanguageModelV4, LanguageModelV4CallOptions } from '@ai-sdk/provider';
+import { canonicalJson, utf8Bytes, type JsonValue } from '../../domain/json.ts';
+import type { MessagePart, ProviderMetadata } from '../../domain/model/message-part.ts';
+import type { ModelPrice } from '../../domain/model/price.ts';
+import type { Usage } from '../../domain/model/usage.ts';
+import type { ToolContract } from '../../domain/tool/contract.ts';
+import { ModelCallError, ModelReplyError, ModelUnavailable, type ReplyProblem } from './model-errors.ts';
+import { normaliseUsage } from './normalise-usage.ts';
+import { buildPrompt, buildTools } from './prompt.ts';
+import { readReply, type RawReply, type ReplyBlock } from './read-reply.ts';
+
+/** A model that this worker can call. */
+export type ResolvedModel = {
+  readonly model: LanguageModelV4;
+  /** `provider:model`. */
+  readonly id: string;
+  /** Environment variable that holds the key; null where none is needed. */
+  readonly keyName: string | null;
+  /** Null when nobody knows it: under a money cap such a model must be refused. */
+  readonly price: ModelPrice | null;
+  /** Plays inside the worker: nothing leaves it and nothing is charged. */
+  readonly simulated: boolean;
+};
+
+export type ModelRequest = {
+  readonly instructions: string;
+  readonly parts: readonly MessagePart[];
+  readonly tools: readonly ToolContract[];
+  /** Tokens the model may write, reasoning included. */
+  readonly outputTokensMax: number;
+  readonly temperature?: number;
+  /** Our name for the call, sent as `x-client-request-id`, so that the provider's log can be asked about it. */
+  readonly requestId?: string;
+};
+
+export type ModelReply = {
+  /** Kinds `assistant-text`, `reasoning` and `tool-call`, in the order in which they began. Call ids are unique in the transcript. */
+  readonly parts: readonly MessagePart[];
+  readonly usage: Usage;
+  /** Set when the provider said no usage: `usage` is then the most that the call can have used. */
+  readonly usageEstimated: boolean;
+  readonly stopReason: 'stop' | 'tool-calls';
+  /** The model as the provider names it, often with its date. */
+  readonly modelId: string;
+  /** The provider's name for the call. */
+  readonly requestId: string | null;
+};
+
+/**
+ * Calls a model once, without retries, and returns only a whole reply.
+ *
+ * Streams are read even though the reply is used as a whole: a stream says with its finish reason that it is complete, and one
+ * that ends cleanly in the middle has none, while a body that is cut where a proxy buffers it can pass for a short answer.
+ *
+ * @throws ModelReplyError when the reply cannot be used; it has the usage that the provider named.
+ * @throws ModelUnavailable when the key or the model is missing.
+ * @throws ModelCallError for every other failure, with the provider's error as its cause.
+ * @throws The signal's reason when the call was cancelled.
+ */
+export async function invokeModel(
+  resolved: ResolvedModel,
+  request: ModelRequest,
+  signal: AbortSignal,
+): Promise<ModelReply> {
+  const { model } = resolved;
+  try {
+    const { stream, response } = await model.doStream(callOptions(resolved, request, signal));
+    const raw = await readReply(stream, resolved, [request.instructions, request.parts]);
+    const usage = normaliseUsage(raw.finish.usage);
+    const stopReason = stopReasonOf(raw, resolved, usage);
+    return {
+      parts: toParts(raw.blocks, request.parts),
+      usage: usage ?? usageBound(request),
+      usageEstimated: usage === null,
+      stopReason,
+      modelId: raw.modelId ?? model.modelId,
+      requestId: response?.headers?.['x-request-id'] ?? response?.headers?.['request-id'] ?? raw.responseId,
+    };
+  } catch (error) {
+    if (signal.aborted && !isTimeout(signal.reason)) throw signal.reason;
+    if (error instanceof ModelReplyError || error instanceof ModelUnavailable) throw error;
+    throw new ModelCallError({ id: resolved.id, keyName: resolved.keyName }, error);
+  }
+}
+
+/** The most tokens that a call can use: a token is at least one UTF-8 byte, and the JSON around the words weighs more than a provider's own marks. */
+export function usageBound(request: ModelRequest): Usage {
+  const prompt = buildPrompt(request.instructions, request.parts);
+  const inputTokens = utf8Bytes(canonicalJson(prompt)) + utf8Bytes(canonicalJson(buildTools(request.tools)));
+  return {
+    inputTokens,
+    outputTokens: request.outputTokensMax,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    reasoningTokens: 0,
+  };
+}
+
+function callOptions(resolved: ResolvedModel, request: ModelRequest, signal: AbortSignal): LanguageModelV4CallOptions {
+  return {
+    prompt: buildPrompt(request.instructions, request.parts),
+    maxOutputTokens: request.outputTokensMax,
+    abortSignal: signal,
+    ...(request.tools.length === 0 ? {} : { tools: buildTools(request.tools) }),
+    ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
+    ...(request.requestId === undefined ? {} : { headers: { 'x-client-request-id': request.requestId } }),
+    // Models of our own play on the transcript itself; other providers never see it in this form.
+    ...(resolved.simulated ? { providerOptions: { perdure: { parts: request.parts } } } : {}),
+  };
+}
+
+/** @throws ModelReplyError unless the reply has a proper end and something in it. */
+function stopReasonOf(raw: RawReply, resolved: ResolvedModel, usage: Usage | null): 'stop' | 'tool-calls' {
+  const refuse = (problem: ReplyProblem): never => {
+    throw new ModelReplyError(problem, { id: resolved.id, keyName: resolved.keyName }, usage);
+  };
+  const callsTools = raw.blocks.some((block) => block.kind === 'tool-call');
+  switch (raw.finish.reason) {
+    case 'stop':
+    case 'tool-calls':
+      // Some servers end with `stop` after tool calls; what counts is what is there.
+      if (callsTools) return 'tool-calls';
+      return raw.blocks.some(hasWords) ? 'stop' : refuse('empty');
+    case 'length':
+    case 'content-filter':
+    case 'interrupted':
+      return refuse(raw.finish.reason);
+    case 'error':
+    case 'other':
+      return refuse('other');
+  }
+}
+
+function hasWords(block: ReplyBlock): boolean {
+  return block.kind === 'text' && block.text.trim() !== '';
+}
+
+function toParts(blocks: readonly ReplyBlock[], transcript: readonly MessagePart[]): MessagePart[] {
+  const taken = new Set(transcript.flatMap((part) => (part.kind === 'tool-call' ? [part.toolCallId] : [])));
+  return blocks.flatMap((block): MessagePart[] => {
+    const metadata = block.metadata === undefined ? {} : { metadata: block.metadata as ProviderMetadata };
+    if (block.kind === 'tool-call') {
+      const toolCallId = freeId(block.id, taken);
+      return [{ kind: 'tool-call', toolCallId, toolName: block.name, input: parseArguments(block.input), ...metadata }];
+    }
+    if (block.text === '') return [];
+    return [{ kind: block.kind === 'text' ? 'assistant-text' : 'reasoning', text: block.text, ...metadata }];
+  });
+}
+
+/** Providers repeat ids or leave them out; results are paired with calls by id, so each call gets one of its own. */
+function freeId(id: string, taken: Set<string>): string {
+  let free = id;
+  for (let n = taken.size + 1; free.trim() === '' || taken.has(free); n += 1) free = `call_${n}`;
+  taken.add(free);
+  return free;
+}
+
+/** Arguments that are not JSON stay as the model wrote them, and the tool's schema tells it so. Nothing at all means no arguments. */
+function parseArguments(input: string): JsonValue {
+  if (input.trim() === '') return {};
+  try {
+    return JSON.parse(input) as JsonValue;
+  } catch {
+    return input;
+  }
+}
+
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof Error && reason.name === 'TimeoutError';
+}

@@ -1,0 +1,143 @@
+import type { Cause, Disposition } from '../../domain/run/cause.ts';
+import type { ProviderContext } from './model-errors.ts';
+import type { ProviderReport } from './provider-report.ts';
+
+/** What a provider's refusal means. */
+export type Verdict = {
+  readonly cause: Cause;
+  readonly disposition: Disposition;
+  /** Follows the model's id in a sentence. */
+  readonly says: string;
+  readonly mend?: string;
+  /** The provider charges nothing for such a refusal. */
+  readonly isFree: boolean;
+};
+
+type Rule = {
+  readonly applies: (report: ProviderReport) => boolean;
+  readonly verdict: (context: ProviderContext) => Verdict;
+};
+
+const TRANSIENT_STATUSES = [408, 409, 425, 499];
+
+/**
+ * From the most particular to the most general; the first that applies counts. Codes go before statuses, as providers send a full
+ * prompt or an empty account as 400 and 429, and both before words.
+ */
+const RULES: readonly Rule[] = [
+  {
+    applies: ({ codes }) =>
+      has(codes, /insufficient_(?:quota|balance|credits?)|billing|payment_required|credits?_exhausted/),
+    verdict: quotaExhausted,
+  },
+  { applies: ({ status }) => status === 402, verdict: quotaExhausted },
+  {
+    applies: ({ message, retryAfterMs, status }) =>
+      retryAfterMs === null &&
+      (status === null || status < 500) &&
+      /credit balance is too low|exceeded your current quota|insufficient (?:balance|credits?|funds)|out of credits|plan and billing|billing (?:hard )?limit|enable billing/i.test(
+        message,
+      ),
+    verdict: quotaExhausted,
+  },
+  {
+    // The request alone is above the tokens of a minute: waiting does not help.
+    applies: ({ message, status }) => (status === 429 || status === 413) && /^request too large for/i.test(message),
+    verdict: () => ({
+      cause: 'model-quota',
+      disposition: 'mendable',
+      says: 'allows fewer tokens a minute than the request has',
+      mend: 'Raise the token limit of the account at the provider.',
+      isFree: true,
+    }),
+  },
+  {
+    applies: ({ status, codes }) =>
+      status === 429 || has(codes, /rate_?limit|throttl|too_many_requests|resource_exhausted/),
+    verdict: () => ({ cause: 'model-rate-limited', disposition: 'transient', says: 'limits the rate', isFree: true }),
+  },
+  {
+    applies: ({ status, codes }) =>
+      status === 401 || status === 403 || has(codes, /invalid_?api_?key|authentication|permission/),
+    verdict: keyRefused,
+  },
+  {
+    applies: ({ message, status }) => status === 400 && /api key (?:not valid|expired|not found)/i.test(message),
+    verdict: keyRefused,
+  },
+  {
+    applies: ({ codes, message, status }) =>
+      (status === null || status < 500) &&
+      (has(codes, /content_?(?:filter|policy)|responsibleai|invalid_prompt|safety|moderation/) ||
+        /content management policy|content[- ]?(?:policy|filter)|usage polic|content exists risk/i.test(message)),
+    // Some providers charge for reading the prompt that they refuse.
+    verdict: () => ({ cause: 'guardrail-block', disposition: 'final', says: 'refused the content', isFree: false }),
+  },
+  {
+    applies: ({ codes, message, status }) =>
+      status === 413 ||
+      ((status === null || status < 500) &&
+        (has(codes, /context_length|context_window|string_above_max/) || isTooLong(message))),
+    verdict: () => ({
+      cause: 'validation',
+      disposition: 'final',
+      says: 'cannot hold a prompt of this length',
+      isFree: true,
+    }),
+  },
+  {
+    applies: ({ status, codes }) =>
+      status === null
+        ? !has(codes, /invalid_request|not_found|unsupported/)
+        : status >= 500 || TRANSIENT_STATUSES.includes(status) || has(codes, /overloaded/),
+    verdict: () => ({ cause: 'model-error', disposition: 'transient', says: 'failed', isFree: false }),
+  },
+  {
+    applies: ({ status, codes }) => status === 404 || has(codes, /model_not_found/),
+    verdict: () => ({
+      cause: 'model-error',
+      disposition: 'final',
+      says: 'was not found',
+      mend: 'Check the name of the model in the release, and PERDURE_MODEL_BASE_URL.',
+      isFree: true,
+    }),
+  },
+];
+
+/** Says what a provider's report means. What no rule knows belongs to the request: the same one would be refused again. */
+export function classifyReport(report: ProviderReport, context: ProviderContext): Verdict {
+  const rule = RULES.find(({ applies }) => applies(report));
+  return (
+    rule?.verdict(context) ?? { cause: 'validation', disposition: 'final', says: 'refused the request', isFree: true }
+  );
+}
+
+function quotaExhausted(): Verdict {
+  return {
+    cause: 'model-quota',
+    disposition: 'mendable',
+    says: 'has no quota left',
+    mend: 'Add credit or raise the limit of the account at the provider.',
+    isFree: true,
+  };
+}
+
+function keyRefused({ keyName }: ProviderContext): Verdict {
+  return {
+    cause: 'model-authentication',
+    disposition: 'mendable',
+    says: 'refused the key',
+    mend: keyName === null ? 'Check the key of the model.' : `Set ${keyName} to a key that may use this model.`,
+    isFree: true,
+  };
+}
+
+function isTooLong(message: string): boolean {
+  return /maximum context length|context (?:length|window|size)|prompt is too long|input is too long|too many (?:input )?tokens|reduce the length|input token count|exceeds? the (?:maximum|available) (?:number of|input|context|prompt)/i.test(
+    message,
+  );
+}
+
+function has(codes: readonly string[], pattern: RegExp): boolean {
+  return codes.some((code) => pattern.test(code));
+}

@@ -1,0 +1,87 @@
+import type { Agent } from '../../authoring/define-agent.ts';
+import type { Tool } from '../../authoring/define-tool.ts';
+import type { Release, RunLimits } from '../../domain/release/release.ts';
+import type { AdmitInput } from '../../domain/run/activity-inputs.ts';
+import { LIMITS } from '../../domain/run/limits.ts';
+import type { PlannedTool, RunPlan } from '../../domain/run/plan.ts';
+import type { AdmitResult } from '../../domain/run/results.ts';
+import { contentHash } from '../../domain/sha-256.ts';
+import { contractHash, toolActivityType } from '../../domain/tool/contract.ts';
+import type { ActivityDependencies, ActivitySettings } from '../dependencies.ts';
+import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
+import { buildRelease } from './agent-release.ts';
+
+/** Admits a run: chooses its release, records its plan, opens its row and its budget. Again for the same run it changes nothing. */
+export async function admit(dependencies: ActivityDependencies, input: AdmitInput): Promise<AdmitResult> {
+  return runActivity(input, async () => {
+    const { stores, agents, settings, failpoint } = dependencies;
+    const { start, tenant } = input;
+    const id = agentRunIdOfActivity();
+    const agent = agents.get(start.agent);
+    if (agent === undefined) {
+      const known = [...agents.keys()].join(', ') || 'none';
+      return { kind: 'refused', reason: `there is no agent ${JSON.stringify(start.agent)}; this worker has: ${known}` };
+    }
+    if (start.mode !== 'live') return { kind: 'refused', reason: `runs of mode ${start.mode} are not served; use live` };
+    const release = buildRelease(agent, dependencies.effectiveModelId);
+    const releaseId = await stores.releases.put(release);
+    const { plan, end } = await stores.runs.admit(tenant, {
+      id,
+      agent: agent.name,
+      kind: start.kind,
+      mode: start.mode,
+      release: releaseId,
+      scope: await stores.scopes.subjectScope(tenant, start.subject ?? `run ${id}`),
+      root: id,
+      principal: start.principal,
+      keyHash: contentHash([tenant, start.kind, start.startKey]),
+      plan: buildPlan(agent, release, releaseId, settings, start.limits ?? {}),
+      deadlineAt: start.deadlineAt,
+    });
+    await failpoint('run:admitted');
+    return end === null ? { kind: 'admitted', plan } : { kind: 'already-ended', end };
+  });
+}
+
+function buildPlan(
+  agent: Agent,
+  release: Release,
+  releaseId: string,
+  settings: ActivitySettings,
+  asked: Partial<RunLimits>,
+): RunPlan {
+  return {
+    release: releaseId,
+    limits: lowerLimits(release.limits, asked),
+    tools: Object.fromEntries(agent.tools.map((tool) => [tool.contract.name, planTool(tool, settings)])),
+    modelQueue: `${settings.queuePrefix}-models`,
+    modelTimeoutMs: settings.modelTimeoutMs,
+    turnsPerExecution: Math.min(settings.turnsPerExecution, LIMITS.turnsPerExecution),
+    revisionsMax: release.reflection?.revisionsMax ?? null,
+  };
+}
+
+function planTool(tool: Tool, { queuePrefix }: ActivitySettings): PlannedTool {
+  const queue = tool.taskQueue === null ? `${queuePrefix}-tools` : `${queuePrefix}-tool-${tool.taskQueue}`;
+  return {
+    activity: toolActivityType(tool.contract),
+    contract: contractHash(tool.contract),
+    effect: tool.contract.effect,
+    execution: tool.execution,
+    taskQueue: tool.execution === 'local' ? `${queuePrefix}-agents` : queue,
+    timeoutMs: tool.timeoutMs,
+  };
+}
+
+/** A caller may ask for less than the release gives, never for more. */
+function lowerLimits(limits: RunLimits, asked: Partial<RunLimits>): RunLimits {
+  const lower = (name: Exclude<keyof RunLimits, 'costPico'>): number => Math.min(limits[name], asked[name] ?? limits[name]);
+  const askedPico = BigInt(asked.costPico ?? limits.costPico);
+  return {
+    costPico: askedPico < BigInt(limits.costPico) ? String(askedPico) : limits.costPico,
+    tokens: lower('tokens'),
+    turns: lower('turns'),
+    toolCalls: lower('toolCalls'),
+    activeMs: lower('activeMs'),
+  };
+}

@@ -1,0 +1,174 @@
+import { activityInfo, Context } from '@temporalio/activity';
+import { truncate } from '../../domain/json.ts';
+import type { ToolResult } from '../../domain/run/results.ts';
+import type { Begun, Intent, Lease } from '../../stores/effects.ts';
+import { closeObservation } from '../../stores/observations.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import { classify, toApplicationFailure } from '../failures.ts';
+import { untilAborted } from './call-read.ts';
+import { observeToolAttempt } from './observe-attempt.ts';
+import { makeToolContext, type ToolCall } from './tool-call.ts';
+import { writeResult } from './tool-result.ts';
+
+/**
+ * Makes a write happen once. The ledger holds the intent before the send and the outcome after; what lies between two attempts is
+ * settled by the destination's own knowledge of the key, by asking it, or by a person. It is never guessed.
+ */
+export async function sendWrite(dependencies: ActivityDependencies, call: ToolCall): Promise<ToolResult> {
+  const { stores, failpoint } = dependencies;
+  await failpoint('effect:before-intent');
+  // The deadline runs on this process's monotonic clock from before the intent, so it ends before the database's.
+  const sendBy = performance.now() + call.tool.timeoutMs;
+  const intent = intentOf(dependencies, call);
+  const begun = await stores.effects.begin(call.tenant, intent);
+  await failpoint('effect:intended');
+  return act(dependencies, call, intent, begun, sendBy);
+}
+
+async function act(
+  dependencies: ActivityDependencies,
+  call: ToolCall,
+  intent: Intent,
+  begun: Begun,
+  sendBy: number,
+): Promise<ToolResult> {
+  const { stores } = dependencies;
+  switch (begun.kind) {
+    case 'send':
+      return send(dependencies, call, begun.lease, sendBy);
+    case 'reconcile':
+      return reconcile(dependencies, call, intent, begun.lease);
+    case 'wait':
+      throw inFlight(begun.waitMs);
+    case 'recorded':
+      return { outcome: begun.isError ? 'error' : 'ok', ref: begun.ref };
+    case 'already-done': {
+      const output = `Not done again: the same effect was made by run ${begun.runId} at ${begun.at.toISOString()}.`;
+      return { outcome: 'already-done', ref: await writeResult(stores, call, { isError: false, output }) };
+    }
+    case 'unknown':
+      return { outcome: 'unknown', effectKey: call.key };
+    case 'not-approved': {
+      const output = `The approval does not cover these arguments. ${call.tool.contract.name} was not called.`;
+      return { outcome: 'error', ref: await writeResult(stores, call, { isError: true, output }) };
+    }
+  }
+}
+
+async function send(
+  dependencies: ActivityDependencies,
+  call: ToolCall,
+  lease: Lease,
+  sendBy: number,
+): Promise<ToolResult> {
+  const { stores, failpoint, secret } = dependencies;
+  const { tool, tenant } = call;
+  const observation = await observeToolAttempt(dependencies, call);
+  const holdsLease = await stores.effects.holdsLease(tenant, lease);
+  const remainingMs = Math.floor(sendBy - performance.now());
+  if (!holdsLease || remainingMs <= 0) {
+    // Fenced off: a later attempt has the lease, or this process slept through its deadline. Nothing was sent.
+    await stores.effects.closeAttempt(tenant, lease, 'not-sent', 'the lease or the send deadline had passed');
+    await closeObservation(stores.db, observation, { outcome: 'fenced' });
+    throw inFlight(0);
+  }
+  // A stop of the run does not abort a write: it finishes, within its deadline, and its outcome is known.
+  const signal = AbortSignal.timeout(remainingMs);
+  const context = makeToolContext(call, { signal, attempt: lease.attempt, secret });
+  try {
+    await failpoint('effect:sending');
+    const output = await untilAborted(signal, tool.run(call.input, context));
+    await failpoint('effect:replied');
+    const ref = await writeResult(stores, call, { isError: false, output });
+    const settled = await stores.effects.settle(tenant, lease, { state: 'succeeded', ref, how: 'replied' });
+    await closeObservation(stores.db, observation, { outcome: 'ok', ref: settled.ref });
+    await failpoint('effect:settled');
+    return { outcome: settled.state === 'failed' ? 'error' : 'ok', ref: settled.ref };
+  } catch (error) {
+    return afterFailedSend(dependencies, call, lease, observation, error);
+  }
+}
+
+/** What a failed send leaves: a refusal is an outcome, an unreachable destination got nothing, and of anything else nobody knows yet. */
+async function afterFailedSend(
+  { stores }: ActivityDependencies,
+  call: ToolCall,
+  lease: Lease,
+  observation: Awaited<ReturnType<typeof observeToolAttempt>>,
+  error: unknown,
+): Promise<ToolResult> {
+  const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
+  const shown = truncate(message, 300);
+  if (name === 'ToolRefusal') {
+    const ref = await writeResult(stores, call, { isError: true, output: message });
+    const settled = await stores.effects.settle(call.tenant, lease, { state: 'failed', ref, how: 'replied' });
+    await closeObservation(stores.db, observation, { outcome: 'refused', message: shown });
+    return { outcome: settled.state === 'succeeded' ? 'ok' : 'error', ref: settled.ref };
+  }
+  const failure = classify(error);
+  const isSent = name !== 'ToolUnreachable' && failure.sent !== 'no';
+  await stores.effects.closeAttempt(call.tenant, lease, isSent ? 'lost' : 'not-sent', shown);
+  const cause = name === 'TimeoutError' ? 'tool-timeout' : failure.cause;
+  await closeObservation(stores.db, observation, { outcome: isSent ? 'lost' : 'not-sent', cause, message: shown });
+  throw error;
+}
+
+async function reconcile(
+  dependencies: ActivityDependencies,
+  call: ToolCall,
+  intent: Intent,
+  lease: Lease,
+): Promise<ToolResult> {
+  const { stores, secret } = dependencies;
+  const { tool, tenant, key } = call;
+  if (tool.reconcile === null) throw new Error(`${tool.contract.name} cannot reconcile`);
+  const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(tool.timeoutMs)]);
+  const context = makeToolContext(call, { signal, attempt: lease.attempt, secret });
+  const answer = await untilAborted(signal, tool.reconcile(key, call.input, context));
+  switch (answer.kind) {
+    case 'done': {
+      const ref = await writeResult(stores, call, { isError: false, output: answer.result });
+      const settled = await stores.effects.settle(tenant, lease, { state: 'succeeded', ref, how: 'reconciled' });
+      return { outcome: 'ok', ref: settled.ref };
+    }
+    case 'never': {
+      const sendBy = performance.now() + tool.timeoutMs;
+      const next = await stores.effects.sendAfterNever(tenant, intent, lease);
+      if (next === null) throw inFlight(0);
+      return send(dependencies, call, next, sendBy);
+    }
+    case 'cannot-tell':
+      await stores.effects.declareUnknown(tenant, lease, 'the destination cannot tell');
+      return { outcome: 'unknown', effectKey: key };
+  }
+}
+
+/** Gives the slot back until the attempt before can no longer send. */
+function inFlight(waitMs: number) {
+  const message = 'an earlier attempt may still send; waiting for its deadline';
+  return toApplicationFailure(
+    { cause: 'infra', disposition: 'transient', message, retryAfterMs: Math.max(waitMs, 50), sent: 'no' },
+    { retryable: true },
+  );
+}
+
+function intentOf({ settings }: ActivityDependencies, call: ToolCall): Intent {
+  const { facts, tool, request } = call;
+  const isResendable = tool.destinationHoldsKeys || tool.contract.effect === 'idempotent-write';
+  return {
+    key: call.key,
+    root: facts.root,
+    runId: facts.id,
+    turn: request.turn,
+    callIndex: request.index,
+    tool: activityInfo().activityType,
+    contract: request.contract,
+    argsHash: request.argsHash,
+    sendWithinMs: tool.timeoutMs,
+    worker: settings.worker,
+    principal: facts.principal,
+    approvalId: request.approval ?? null,
+    destinationHoldsKeys: isResendable,
+    canReconcile: tool.reconcile !== null,
+  };
+}

@@ -1,0 +1,46 @@
+import type { Tool, ToolContext } from '../../authoring/define-tool.ts';
+import type { JsonValue } from '../../domain/json.ts';
+import type { ExecuteToolInput } from '../../domain/run/activity-inputs.ts';
+import type { RunFacts } from '../../stores/runs.ts';
+
+/** A tool call that is about to be made: everything is found and checked. */
+export type ToolCall = {
+  readonly tenant: string;
+  readonly facts: RunFacts;
+  readonly tool: Tool;
+  /** Parsed arguments. */
+  readonly input: JsonValue;
+  readonly request: ExecuteToolInput;
+  /** The effect's key. */
+  readonly key: string;
+};
+
+/** Reads secrets for a tool: only those it declared. */
+export type SecretReader = (name: string) => string | undefined;
+
+/** Makes what the tool gets besides its input. */
+export function makeToolContext(
+  { tenant, facts, tool, key }: ToolCall,
+  {
+    signal,
+    attempt,
+    secret,
+  }: { readonly signal: AbortSignal; readonly attempt: number; readonly secret: SecretReader },
+): ToolContext {
+  return {
+    signal,
+    attempt,
+    tenant,
+    idempotencyKey: key,
+    agentRunId: facts.id,
+    secret: (name) => {
+      if (!tool.secrets.includes(name))
+        throw new Error(`the tool ${tool.contract.name} does not declare the secret ${name}`);
+      const value = secret(name);
+      if (value !== undefined && value !== '') return value;
+      throw Object.assign(new Error(`the secret ${name} is not set on this worker; set it and the run goes on`), {
+        name: 'ToolUnreachable',
+      });
+    },
+  };
+}

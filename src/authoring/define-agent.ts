@@ -1,0 +1,81 @@
+import type { MessagePart } from '../domain/model/message-part.ts';
+import type { JsonValue } from '../domain/json.ts';
+import type { ModelPolicy } from '../domain/model/model-policy.ts';
+import type { ApprovalRule } from '../domain/policy/approval-policy.ts';
+import type { InputGuardrail } from '../domain/policy/guardrail.ts';
+import type { ReflectionPolicy } from '../domain/policy/reflection.ts';
+import type { Tool } from './define-tool.ts';
+
+/** What the agent must achieve. The run's cost cap and time limits follow from it. */
+export type Requirements = {
+  /** 95th percentile of a run's active time, in milliseconds. The active limit is ten times that, at least 60 s. */
+  readonly latencyP95Ms: number;
+  /** What one run may cost, in USD: the run's cap. */
+  readonly costPerRunUsd: number;
+  /** Runs a day that the agent is built for. */
+  readonly volumePerDay?: number;
+  /** Kinds of data the agent may see, for example `customer-contact`. */
+  readonly dataClasses?: readonly string[];
+};
+
+/** What a rehearsal sees: the transcript so far, and nothing else. */
+export type RehearsalView = {
+  readonly parts: readonly MessagePart[];
+  /** Names of the tools of the release. */
+  readonly tools: readonly string[];
+};
+
+/** What a rehearsal answers: text, tool calls, or both. */
+export type RehearsalReply = {
+  readonly text?: string;
+  readonly toolCalls?: readonly { readonly tool: string; readonly input: JsonValue }[];
+};
+
+/** A pure function of the transcript that plays the model, to try an agent without a key. */
+export type Rehearsal = (view: RehearsalView) => RehearsalReply;
+
+export type AgentSpec = {
+  /** kebab-case, at most 48 characters. The agent's folder has the same name. */
+  readonly name: string;
+  /** Who answers for the agent. */
+  readonly owner: string;
+  /** What it is for, in one sentence. */
+  readonly purpose: string;
+  readonly requirements: Requirements;
+  readonly instructions: string;
+  readonly models: ModelPolicy;
+  readonly tools: readonly Tool[];
+  readonly guardrails?: readonly InputGuardrail[];
+  readonly approvals?: readonly ApprovalRule[];
+  readonly reflection?: ReflectionPolicy;
+  /** Ceilings besides cost and time. Defaults: 50 turns, 200 tool calls, 2,000,000 tokens. */
+  readonly limits?: { readonly turns?: number; readonly toolCalls?: number; readonly tokens?: number };
+  /** Lets the model put a question to the person with the built-in tool `askPerson`; the run waits for the answer. */
+  readonly asksPerson?: { readonly deadlineMs: number };
+  readonly rehearsal?: Rehearsal;
+  /** An input to try the agent with, used by `npm start`. */
+  readonly sampleInput?: string;
+};
+
+export type Agent = AgentSpec;
+
+/**
+ * Defines an agent.
+ *
+ * @throws TypeError when the definition contradicts itself; the message says what to change.
+ */
+export function defineAgent(spec: AgentSpec): Agent {
+  const refuse = (what: string): never => {
+    throw new TypeError(`defineAgent(${JSON.stringify(spec.name)}): ${what}`);
+  };
+  if (!/^[a-z][a-z0-9-]{0,47}$/.test(spec.name)) refuse('name must be kebab-case, 1 to 48 characters');
+  if (!(spec.requirements.costPerRunUsd > 0)) refuse('requirements.costPerRunUsd must be above 0');
+  if (!(spec.requirements.latencyP95Ms > 0)) refuse('requirements.latencyP95Ms must be above 0');
+  const names = spec.tools.map((tool) => `${tool.contract.name}`);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) refuse(`tool ${twice} is listed twice; a release names one version of each tool`);
+  for (const rule of spec.approvals ?? []) {
+    if (!names.includes(rule.tool)) refuse(`approval rule ${rule.name} names the tool ${rule.tool}, which the agent does not have`);
+  }
+  return spec;
+}

@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import type { JsonObject, JsonValue } from '../domain/json.ts';
+import { isWrite, type EffectClass, type ToolContract } from '../domain/tool/contract.ts';
+
+/** What a tool gets besides its input. */
+export type ToolContext = {
+  /** Aborted when the call is cancelled, times out or passes its send deadline: give it to every request. */
+  readonly signal: AbortSignal;
+  /** The effect's key, the same on every attempt. Send it to a destination that can use it. Reads have one too. */
+  readonly idempotencyKey: string;
+  /** Attempt of this call, from 1. */
+  readonly attempt: number;
+  readonly tenant: string;
+  readonly agentRunId: string;
+  /**
+   * Reads a secret that the tool declared.
+   *
+   * @throws ToolUnreachable when the worker does not have it.
+   */
+  readonly secret: (name: string) => string;
+};
+
+/**
+ * What the destination knows of a key. `never` is a promise: a late arrival of the earlier send will be refused.
+ * A plain "not there" is `cannot-tell`, because a stopped process may still send.
+ */
+export type Reconciliation<Output> =
+  { readonly kind: 'done'; readonly result: Output } | { readonly kind: 'never' } | { readonly kind: 'cannot-tell' };
+
+export type ToolSpec<Input extends z.ZodType, Output extends z.ZodType> = {
+  /** camelCase, at most 48 characters: `lookupOrder`. */
+  readonly name: string;
+  /** Semantic version. A new major version is served beside the old one. */
+  readonly version: string;
+  /** What the model reads: what the tool does, when to use it, what it refuses. */
+  readonly description: string;
+  readonly input: Input;
+  readonly output: Output;
+  readonly effect: EffectClass;
+  /** Who answers for the tool. */
+  readonly owner: string;
+  /**
+   * Milliseconds one call may take. For a write this is the send deadline: after it the call is aborted and counts as not known.
+   * Default 10,000; for `execution: 'local'` 1,000, which is also the most.
+   */
+  readonly timeoutMs?: number;
+  /** Calls of a read before the model is told of the failure. Default 3. Writes are governed by the effect ledger instead. */
+  readonly attemptsMax?: number;
+  /** `queued` is an activity of its own on the tool queue; `local` runs beside the workflow and is for reads of at most 1 s. */
+  readonly execution?: 'queued' | 'local';
+  /** A task queue of its own: the bulkhead of a slow or fragile tool. Workers serve it as `perdure-tool-<taskQueue>`. */
+  readonly taskQueue?: string;
+  /** When the tool cannot be reached: `block` waits until it can, `observe` tells the model. Default: writes block, reads observe. */
+  readonly whenUnavailable?: 'block' | 'observe';
+  /**
+   * How the destination treats `context.idempotencyKey`. `destination: true` promises that a second send with the same key
+   * changes nothing and returns the first result. `businessKey` makes the effect happen once across runs: a second run
+   * with the same key is answered `already-done`.
+   */
+  readonly idempotencyKey?: {
+    readonly destination: boolean;
+    readonly businessKey?: (input: z.output<Input>) => string;
+  };
+  /** Asks the destination what became of a key. Without it an unknown outcome waits for a person. */
+  readonly reconcile?: (
+    key: string,
+    input: z.output<Input>,
+    context: ToolContext,
+  ) => Promise<Reconciliation<z.output<Output>>>;
+  /** Names of the secrets the tool reads. Each must be in the worker's environment. */
+  readonly secrets?: readonly string[];
+  readonly run: (input: z.output<Input>, context: ToolContext) => Promise<z.input<Output>>;
+};
+
+/** A tool as workers hold it: its contract, and functions that take and give JSON. */
+export type Tool = {
+  readonly contract: ToolContract;
+  readonly owner: string;
+  readonly timeoutMs: number;
+  readonly attemptsMax: number;
+  readonly execution: 'queued' | 'local';
+  readonly taskQueue: string | null;
+  readonly whenUnavailable: 'block' | 'observe';
+  readonly destinationHoldsKeys: boolean;
+  readonly secrets: readonly string[];
+  readonly parseInput: (input: JsonValue) => Parsed;
+  readonly businessKey: ((input: JsonValue) => string) | null;
+  readonly reconcile: ((key: string, input: JsonValue, context: ToolContext) => Promise<Reconciliation<JsonValue>>) | null;
+  readonly run: (input: JsonValue, context: ToolContext) => Promise<JsonValue>;
+};
+
+export type Parsed =
+  { readonly kind: 'ok'; readonly input: JsonValue } | { readonly kind: 'invalid'; readonly message: string };
+
+/** Ten seconds: beyond the p99 of ordinary APIs, short enough that a write whose reply was lost is settled soon. */
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** What a local tool may take: a longer one would hold up the workflow task it runs in. */
+const LOCAL_TIMEOUT_MS_MAX = 1_000;
+
+/**
+ * Defines a tool. The input schema is parsed before the policy looks at the arguments, the output schema before the model does.
+ *
+ * @throws TypeError when the definition contradicts itself; the message says what to change.
+ */
+export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(spec: ToolSpec<Input, Output>): Tool {
+  checkSpec(spec);
+  const parse = (input: JsonValue): z.output<Input> => spec.input.parse(input);
+  const execution = spec.execution ?? 'queued';
+  const { businessKey } = spec.idempotencyKey ?? {};
+  const { reconcile } = spec;
+  return {
+    contract: {
+      name: spec.name,
+      version: spec.version,
+      description: spec.description,
+      inputSchema: jsonSchema(spec.input, 'input'),
+      outputSchema: jsonSchema(spec.output, 'output'),
+      effect: spec.effect,
+    },
+    owner: spec.owner,
+    timeoutMs: spec.timeoutMs ?? (execution === 'local' ? LOCAL_TIMEOUT_MS_MAX : DEFAULT_TIMEOUT_MS),
+    attemptsMax: spec.attemptsMax ?? 3,
+    execution,
+    taskQueue: spec.taskQueue ?? null,
+    whenUnavailable: spec.whenUnavailable ?? (isWrite(spec.effect) ? 'block' : 'observe'),
+    destinationHoldsKeys: spec.idempotencyKey?.destination ?? false,
+    secrets: spec.secrets ?? [],
+    parseInput: (input) => {
+      const result = spec.input.safeParse(input);
+      if (result.success) return { kind: 'ok', input: toJson(result.data) };
+      return { kind: 'invalid', message: z.prettifyError(result.error) };
+    },
+    businessKey: businessKey === undefined ? null : (input) => businessKey(parse(input)),
+    reconcile:
+      reconcile === undefined
+        ? null
+        : async (key, input, context) => {
+            const answer = await reconcile(key, parse(input), context);
+            return answer.kind === 'done' ? { kind: 'done', result: toJson(answer.result) } : answer;
+          },
+    run: async (input, context) => toJson(spec.output.parse(await spec.run(parse(input), context))),
+  };
+}
+
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
+  return toJson(z.toJSONSchema(schema, { io, unrepresentable: 'any' })) as JsonObject;
+}
+
+function toJson(value: unknown): JsonValue {
+  return value === undefined ? null : (JSON.parse(JSON.stringify(value)) as JsonValue);
+}
+
+function checkSpec(spec: ToolSpec<z.ZodType, z.ZodType>): void {
+  const refuse = (what: string): never => {
+    throw new TypeError(`defineTool(${JSON.stringify(spec.name)}): ${what}`);
+  };
+  if (!/^[a-z][A-Za-z0-9]{0,47}$/.test(spec.name)) refuse('name must be camelCase, 1 to 48 letters and digits');
+  if (!/^\d+\.\d+\.\d+$/.test(spec.version)) refuse(`version must be like 1.0.0, got ${JSON.stringify(spec.version)}`);
+  if (spec.taskQueue !== undefined && !/^[a-z][a-z0-9-]{0,31}$/.test(spec.taskQueue)) refuse('taskQueue must be kebab-case');
+  const isLocal = spec.execution === 'local';
+  if (isLocal && isWrite(spec.effect)) refuse("execution 'local' is for reads; a write needs an activity of its own");
+  if (isLocal && (spec.timeoutMs ?? 0) > LOCAL_TIMEOUT_MS_MAX) refuse(`a local tool may take ${LOCAL_TIMEOUT_MS_MAX} ms`);
+  if (!isWrite(spec.effect) && (spec.idempotencyKey ?? spec.reconcile) !== undefined) {
+    refuse('idempotencyKey and reconcile are for writes; a read has no effect to keep once');
+  }
+}

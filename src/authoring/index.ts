@@ -1,0 +1,3 @@
+export { defineAgent, type Agent, type Rehearsal, type RehearsalReply, type RehearsalView } from './define-agent.ts';
+export { defineTool, type Reconciliation, type Tool, type ToolContext } from './define-tool.ts';
+export { ToolRefusal, ToolUnreachable } from './tool-errors.ts';

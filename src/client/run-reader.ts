@@ -1,0 +1,37 @@
+import type { MessagePart } from '../domain/model/message-part.ts';
+import type {
+  ApprovalRecord,
+  AuditRecord,
+  EffectRecord,
+  RunFilter,
+  RunRecord,
+  TimelineEntry,
+} from '../domain/schemas/run-records.ts';
+
+/**
+ * Reads what is written about runs, texts included. A Temporal connection cannot: texts never enter history. The stores have an adapter
+ * for PostgreSQL. A tenant of null reads across tenants: for people who hold the database, never for a request that is served.
+ */
+export type RunReader = {
+  /** Finds the tenant of a run by the run's id alone. */
+  readonly findTenant: (agentRunId: string) => Promise<string | null>;
+  readonly run: (tenant: string, agentRunId: string) => Promise<RunRecord | null>;
+  /** Lists runs, the newest first. */
+  readonly runs: (tenant: string | null, filter?: RunFilter) => Promise<readonly RunRecord[]>;
+  /** Lists every attempt at a model or tool call, in the order they began. */
+  readonly timeline: (tenant: string, agentRunId: string) => Promise<readonly TimelineEntry[]>;
+  /** Gives the text of the newest whole answer. */
+  readonly answer: (tenant: string, agentRunId: string) => Promise<string | null>;
+  /** Lists what was said and done, as the model reads it. */
+  readonly transcript: (tenant: string, agentRunId: string) => Promise<readonly MessagePart[]>;
+  readonly approvals: (tenant: string | null, filter?: ApprovalFilter) => Promise<readonly ApprovalRecord[]>;
+  readonly effects: (tenant: string | null, filter?: EffectFilter) => Promise<readonly EffectRecord[]>;
+  /** Lists who did what to the run, its approvals and its effects. */
+  readonly audit: (tenant: string, agentRunId: string) => Promise<readonly AuditRecord[]>;
+};
+
+/** All that is given must fit. */
+export type ApprovalFilter = { readonly agentRunId?: string; readonly id?: string; readonly state?: string };
+
+/** All that is given must fit. */
+export type EffectFilter = { readonly agentRunId?: string; readonly key?: string; readonly state?: string };

@@ -1,0 +1,28 @@
+import type { JsonObject, JsonValue } from '../json.ts';
+
+/** Opaque data that a provider wants back with the part, such as the signature of a reasoning block. */
+export type ProviderMetadata = { readonly [provider: string]: JsonObject };
+
+/**
+ * One immutable part of a transcript; a segment holds the bytes of one part.
+ * `guidance` is what a person or a check of ours tells the agent between turns: the model reads it as the user's words.
+ */
+export type MessagePart =
+  | { readonly kind: 'user-text'; readonly text: string }
+  | { readonly kind: 'guidance'; readonly text: string }
+  | { readonly kind: 'assistant-text'; readonly text: string; readonly metadata?: ProviderMetadata }
+  | { readonly kind: 'reasoning'; readonly text: string; readonly metadata?: ProviderMetadata }
+  | {
+      readonly kind: 'tool-call';
+      readonly toolCallId: string;
+      readonly toolName: string;
+      readonly input: JsonValue;
+      readonly metadata?: ProviderMetadata;
+    }
+  | {
+      readonly kind: 'tool-result';
+      readonly toolCallId: string;
+      readonly toolName: string;
+      readonly isError: boolean;
+      readonly output: JsonValue;
+    };

@@ -1,0 +1,119 @@
+import { utf8Bytes } from '../json.ts';
+import type { Decision, HumanWait } from './decision.ts';
+import { LIMITS } from './limits.ts';
+import type { RunPlan } from './plan.ts';
+import type { Dimension, Outcome, RunEnd } from './run-end.ts';
+import type { PendingCall, Run, WaitingInput } from './run.ts';
+
+/** What the shell knows and the state does not. */
+export type Surroundings = { readonly isHistoryLong: boolean };
+
+/**
+ * Decides what a run does next: the only place that chooses. Pure, so that the same state decides the same on every replay.
+ *
+ * The order is the policy: what must end ends, what is paused waits, what people said is heard, calls that were asked for are
+ * answered, and only then the model is asked again.
+ */
+export function decide(run: Run, { isHistoryLong }: Surroundings): Decision {
+  if (run.earlierEnd !== null) return { kind: 'end', end: run.earlierEnd };
+  if (run.outcome !== null) return end(run, run.outcome);
+  if (run.stop !== null) return end(run, stopOutcome(run));
+  if (run.isPaused) return { kind: 'pause' };
+  if (run.plan === null) return { kind: 'admit' };
+  if (run.waiting.length > 0) return { kind: 'perceive', inputs: nextInputs(run) };
+  if (run.unknownEffect !== null) return waitFor({ kind: 'unknown-effect', effectKey: run.unknownEffect });
+
+  const [call] = run.calls;
+  const dimension = run.exhausted ?? usedUp(run, run.plan, call === undefined ? 0 : groupOf(run, run.plan).length);
+  const hasAnswer = run.isAnswered && call === undefined;
+  if (dimension !== null && !hasAnswer) {
+    if (run.start.whenExhausted === 'wait') return waitFor({ kind: 'top-up', dimension });
+    return end(run, { kind: 'budget-exhausted', dimension });
+  }
+  if (call !== undefined) return answerCall(run, run.plan, call);
+  if (hasAnswer) {
+    if (run.plan.revisionsMax !== null && !run.isReflected) return { kind: 'reflect', turn: run.turn };
+    if (run.start.kind === 'single') return end(run, { kind: 'completed' });
+  }
+  // A turn is over and nothing is in flight: the only place where the run may continue as new.
+  const turns = run.turn - run.turnsBefore;
+  if (turns > 0 && (turns >= run.plan.turnsPerExecution || isHistoryLong)) return { kind: 'continue-as-new' };
+  if (hasAnswer) return waitFor({ kind: 'message' });
+  return { kind: 'call-model', turn: run.turn + 1, delta: deltaOf(run) };
+}
+
+/** Takes as many waiting messages as one activity may carry, at least one. */
+function nextInputs(run: Run): readonly WaitingInput[] {
+  let bytes = 0;
+  const fitting = run.waiting.findIndex((input) => {
+    bytes += 'text' in input ? utf8Bytes(input.text) : 0;
+    return bytes > LIMITS.inputBytesMax;
+  });
+  return fitting === -1 ? run.waiting : run.waiting.slice(0, Math.max(fitting, 1));
+}
+
+/** Lists what the next model call adds to the transcript: results in the order of their calls, then what people said. */
+function deltaOf(run: Run): readonly string[] {
+  return [...run.results.toSorted((a, b) => a.index - b.index).map((result) => result.ref), ...run.inputs];
+}
+
+function answerCall(run: Run, plan: RunPlan, call: PendingCall): Decision {
+  const { verdict } = call;
+  if (verdict.kind === 'ask') return waitFor({ kind: 'answer', index: call.index, deadlineMs: verdict.deadlineMs });
+  if (needsApproval(call)) return { kind: 'await-approval', turn: run.turn, call };
+  return { kind: 'call-tools', turn: run.turn, calls: groupOf(run, plan) };
+}
+
+/** One group at a time: consecutive reads together, or one write. */
+function groupOf(run: Run, plan: RunPlan): readonly PendingCall[] {
+  const [first] = run.calls;
+  if (first === undefined) return [];
+  if (!isRead(plan, first)) return [first];
+  const next = run.calls.findIndex((call) => !isRead(plan, call) || needsApproval(call));
+  return next === -1 ? run.calls : run.calls.slice(0, Math.max(next, 1));
+}
+
+function isRead(plan: RunPlan, call: PendingCall): boolean {
+  return plan.tools[call.tool]?.effect === 'read';
+}
+
+function needsApproval(call: PendingCall): boolean {
+  return call.verdict.kind === 'approve' && call.approval?.isApproved !== true;
+}
+
+function usedUp(run: Run, plan: RunPlan, nextCalls: number): Dimension | null {
+  const { limits } = plan;
+  if (nextCalls > 0) return run.toolCalls + nextCalls > limits.toolCalls ? 'tool-calls' : null;
+  if (run.turn >= Math.min(limits.turns, LIMITS.turnsMax)) return 'turns';
+  if (run.total.tokens >= limits.tokens) return 'tokens';
+  if (BigInt(run.total.costPico) >= BigInt(limits.costPico)) return 'usd';
+  return run.activeMs >= limits.activeMs ? 'active-time' : null;
+}
+
+function stopOutcome(run: Run): Outcome {
+  switch (run.stop?.kind) {
+    case 'expired':
+      return { kind: 'expired' };
+    case 'stop':
+      return { kind: 'cancelled', reason: run.stop.reason };
+    default:
+      return { kind: 'cancelled', reason: 'cancelled' };
+  }
+}
+
+function waitFor(wait: HumanWait): Decision {
+  return { kind: 'await-human', wait };
+}
+
+function end(run: Run, outcome: Outcome): Decision {
+  const result: RunEnd = {
+    outcome,
+    answer: run.answer,
+    release: run.plan?.release ?? null,
+    turns: run.turn,
+    toolCalls: run.toolCalls,
+    tokens: run.total.tokens,
+    costPico: run.total.costPico,
+  };
+  return { kind: 'end', end: result };
+}

@@ -1,0 +1,22 @@
+import type { RunEnd } from './run-end.ts';
+import type { PendingCall, WaitingInput } from './run.ts';
+
+/** What the core says to do next. The loop handles `continue-as-new` and `end`; `perform` everything else. */
+export type Decision =
+  | { readonly kind: 'admit' }
+  | { readonly kind: 'perceive'; readonly inputs: readonly WaitingInput[] }
+  | { readonly kind: 'call-model'; readonly turn: number; readonly delta: readonly string[] }
+  | { readonly kind: 'call-tools'; readonly turn: number; readonly calls: readonly PendingCall[] }
+  | { readonly kind: 'await-approval'; readonly turn: number; readonly call: PendingCall }
+  | { readonly kind: 'await-human'; readonly wait: HumanWait }
+  | { readonly kind: 'reflect'; readonly turn: number }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'continue-as-new' }
+  | { readonly kind: 'end'; readonly end: RunEnd };
+
+/** What the run waits for. */
+export type HumanWait =
+  | { readonly kind: 'message' }
+  | { readonly kind: 'answer'; readonly index: number; readonly deadlineMs: number }
+  | { readonly kind: 'top-up'; readonly dimension: string }
+  | { readonly kind: 'unknown-effect'; readonly effectKey: string };

@@ -1,0 +1,174 @@
+import { hashId } from '../sha-256.ts';
+import { evolveRepeats } from './repeats.ts';
+import type { Observation } from './observation.ts';
+import { receiveMessage } from './receive-message.ts';
+import type { ActivityTrouble, ApprovalResult, ModelResult, PerceiveResult } from './results.ts';
+import type { PendingCall, Run } from './run.ts';
+import { topUpLimits } from './top-up.ts';
+
+/**
+ * Folds an observation into the state: the only place where the state of a run changes. Messages may be folded in between a decision
+ * and its observation, so nothing here assumes that the state is the one that was decided on.
+ */
+export function evolve(run: Run, observation: Observation): Run {
+  switch (observation.kind) {
+    case 'admitted':
+      return evolveAdmitted(run, observation);
+    case 'perceived':
+      return worked(evolvePerceived(run, observation.ids, observation.result), observation.activeMs);
+    case 'model-called':
+      return worked(evolveModelCalled(run, observation.result), observation.activeMs);
+    case 'tools-called':
+      return worked(evolveToolsCalled(run, observation), observation.activeMs);
+    case 'approval-settled':
+      return evolveApproval(run, observation.index, observation.result);
+    case 'human-waited':
+      if (!observation.isOver) return run;
+      return fail(run, { cause: 'human-timeout', disposition: 'final', message: 'nobody answered in time' });
+    case 'reflected':
+      return worked(evolveReflected(run, observation.result.unfounded), observation.activeMs);
+    case 'activity-failed':
+      return worked(evolveTrouble(run, observation.trouble), observation.activeMs);
+    case 'message-received':
+      return receiveMessage(run, observation.message);
+    case 'cancel-requested':
+      return { ...run, stop: run.stop ?? { kind: 'cancel' } };
+    case 'deadline-passed':
+      return { ...run, stop: run.stop ?? { kind: 'expired' } };
+    case 'called-off':
+    case 'pause-ended':
+      return run;
+  }
+}
+
+function worked(run: Run, activeMs: number): Run {
+  return activeMs === 0 ? run : { ...run, activeMs: run.activeMs + activeMs };
+}
+
+function evolveAdmitted(run: Run, { result }: Observation & { kind: 'admitted' }): Run {
+  switch (result.kind) {
+    case 'admitted':
+      return { ...run, plan: result.plan, blocked: null };
+    case 'already-ended':
+      return { ...run, earlierEnd: result.end };
+    case 'refused':
+      return { ...run, outcome: { kind: 'refused', reason: result.reason } };
+  }
+}
+
+function evolvePerceived(run: Run, ids: readonly string[], result: PerceiveResult): Run {
+  const perceived = run.waiting.filter((input) => ids.includes(input.id));
+  const waiting = run.waiting.filter((input) => !ids.includes(input.id));
+  if (result.blockedBy !== undefined) {
+    const reason = `the input was blocked by the guardrail ${result.blockedBy}`;
+    return { ...run, waiting, blocked: null, outcome: { kind: 'refused', reason } };
+  }
+  const answered = perceived.find((input) => input.kind === 'answer');
+  const next: Run = {
+    ...run,
+    waiting,
+    blocked: null,
+    inputs: [...run.inputs, ...result.inputs],
+    calls: answered === undefined ? run.calls : run.calls.filter((call) => call.index !== answered.index),
+    results:
+      answered === undefined || result.answer === undefined
+        ? run.results
+        : [...run.results, { index: answered.index, ref: result.answer }],
+    repeated: { fingerprint: '', times: 0 },
+  };
+  return perceived.reduce(
+    (state, input) => (input.kind === 'top-up' ? topUpLimits(state, input.topUp) : state),
+    result.inputs.length === 0 ? next : { ...next, isAnswered: false, isReflected: false },
+  );
+}
+
+function evolveModelCalled(run: Run, result: ModelResult): Run {
+  if (result.kind === 'budget-refused') {
+    return { ...run, blocked: null, total: result.total, exhausted: result.dimension };
+  }
+  const turn = run.turn + 1;
+  const pending = result.calls.map((call, index): PendingCall => {
+    const asked = { ...call, index };
+    if (call.verdict.kind !== 'approve') return asked;
+    return { ...asked, approval: { id: hashId(run.id, String(turn), String(index)), isApproved: false } };
+  });
+  const next: Run = {
+    ...run,
+    blocked: null,
+    turn,
+    head: result.head,
+    inputs: [],
+    results: pending.flatMap(({ index, verdict }) => (verdict.kind === 'answered' ? [{ index, ref: verdict.ref }] : [])),
+    calls: pending.filter(({ verdict }) => verdict.kind !== 'answered'),
+    answer: result.answer ?? run.answer,
+    isAnswered: result.answer !== undefined,
+    isReflected: false,
+    total: result.total,
+  };
+  return evolveRepeats(next, result.calls);
+}
+
+function evolveToolsCalled(run: Run, observation: Observation & { kind: 'tools-called' }): Run {
+  let next: Run = { ...run, blocked: null };
+  for (const { index, result } of observation.results) {
+    if (result.outcome === 'unknown') {
+      next = { ...next, unknownEffect: result.effectKey };
+      continue;
+    }
+    next = {
+      ...next,
+      toolCalls: next.toolCalls + 1,
+      calls: next.calls.filter((call) => call.index !== index),
+      results: [...next.results, { index, ref: result.ref }],
+    };
+  }
+  return observation.trouble === null ? next : evolveTrouble(next, observation.trouble);
+}
+
+function evolveApproval(run: Run, index: number, result: ApprovalResult): Run {
+  const settle = (change: (call: PendingCall) => PendingCall): Run => ({
+    ...run,
+    blocked: null,
+    calls: run.calls.map((call) => (call.index === index ? change(call) : call)),
+  });
+  switch (result.kind) {
+    case 'approved':
+      return settle(({ approval, ...call }) => {
+        const { args: _args, argsRef: _ref, ...rest } = { args: undefined, argsRef: undefined, ...call };
+        const given = result.edited ?? ('args' in call ? { args: call.args } : { argsRef: call.argsRef });
+        const id = approval?.id ?? '';
+        return { ...rest, ...given, argsHash: result.argsHash, approval: { id, isApproved: true } };
+      });
+    case 'invalid-edit':
+      return settle((call) =>
+        call.approval === undefined ? call : { ...call, approval: { id: call.approval.id, isApproved: false } },
+      );
+    case 'rejected':
+    case 'expired':
+    case 'responded':
+      return {
+        ...run,
+        blocked: null,
+        calls: run.calls.filter((call) => call.index !== index),
+        results: [...run.results, { index, ref: result.ref }],
+      };
+  }
+}
+
+function evolveReflected(run: Run, unfounded: readonly string[]): Run {
+  const reflected: Run = { ...run, blocked: null, isReflected: true };
+  if (unfounded.length === 0 || run.revisions >= (run.plan?.revisionsMax ?? 0)) return reflected;
+  const text = `Your answer states ${unfounded.join(', ')}, which nothing in this run supports. Look it up or leave it out, then answer again.`;
+  const guidance = { kind: 'guidance', id: `perdure:reflect-${run.turn}`, text, principal: 'perdure' } as const;
+  return { ...reflected, revisions: run.revisions + 1, waiting: [...run.waiting, guidance] };
+}
+
+function evolveTrouble(run: Run, trouble: ActivityTrouble): Run {
+  if (trouble.disposition === 'final') return fail(run, trouble);
+  const { cause, message, mend } = trouble;
+  return { ...run, blocked: { cause, message, mend: mend ?? null } };
+}
+
+function fail(run: Run, { cause, message }: ActivityTrouble): Run {
+  return { ...run, blocked: null, outcome: { kind: 'failed', cause, message } };
+}

@@ -1,0 +1,44 @@
+const KIB = 1024;
+const SECOND_MS = 1_000;
+const DAY_MS = 24 * 60 * 60 * SECOND_MS;
+
+/**
+ * Every bound of the run, with its unit and its reason. Workflow code reads these and the recorded plan, never configuration;
+ * a change here changes what replays decide and goes under `patched`.
+ */
+export const LIMITS = {
+  /** Input of a start or a message, in UTF-8 bytes: a quarter of Temporal's payload warning times two stays far below its 2 MiB error. */
+  inputBytesMax: 256 * KIB,
+  /** Arguments of a tool call that travel through history; larger ones go by reference. Most calls are under 200 bytes. */
+  inlineArgumentBytesMax: 1 * KIB,
+  /** Preview of a text in history and in the Web UI, in characters. */
+  previewLengthMax: 200,
+  /** Output of a tool that the model is shown, in UTF-8 bytes; the rest is cut and said. */
+  toolOutputBytesMax: 256 * KIB,
+  /** Turns of one run. A run that needs more is a conversation or a mistake. */
+  turnsMax: 10_000,
+  /** Tool calls of one reply. More in one turn is a model gone wrong, and each is an activity. */
+  callsPerTurnMax: 32,
+  /** Turns before continue-as-new: replay costs 3 to 6 ms a turn, so a cold recovery stays near a quarter of a second. */
+  turnsPerExecution: 50,
+  /** Message ids the continuation remembers; older ones are caught by their unique row. 1,000 ids take 20 KB. */
+  rememberedMessagesMax: 1_000,
+  /** Messages that may wait to be perceived. A client that outruns the run this far is told to slow down. */
+  waitingMessagesMax: 500,
+  /** Size of the continuation, in UTF-8 bytes. */
+  continuationBytesMax: 64 * KIB,
+  /** Length of a message id, in characters. */
+  messageIdLengthMax: 200,
+  /** Rejected signals that `state` shows; the newest. */
+  rejectedMessagesShown: 10,
+  /** Default time a run may take, waiting included. */
+  deadlineMs: 7 * DAY_MS,
+  /** Longest deadline: Temporal keeps timers for years, people do not. */
+  deadlineMsMax: 366 * DAY_MS,
+  /** Equal tool calls in a row before the model is told that it repeats itself. */
+  repeatsToGuide: 3,
+  /** Equal tool calls in a row before the run ends. */
+  repeatsToEnd: 6,
+  /** How long an activity is retried before the run says that it is blocked. */
+  retryMs: 60 * SECOND_MS,
+} as const;

@@ -1,0 +1,105 @@
+import { base64url, sha256 } from '../sha-256.ts';
+import { textProblem } from '../text-problem.ts';
+import { LIMITS } from './limits.ts';
+import type { ApprovalDecision, RunMessage } from './message.ts';
+import type { PendingCall, Run } from './run.ts';
+
+/** Hashes a message id to 12 bytes: what the continuation remembers of it. */
+export function messageHash(id: string): string {
+  return base64url(sha256(id)).slice(0, 16);
+}
+
+/** Tells whether a message with this id was applied before. */
+export function isApplied(run: Run, id: string): boolean {
+  return run.applied.includes(messageHash(id));
+}
+
+/**
+ * Says why a message cannot be applied, or null when it can. Synchronous and read-only: updates are rejected by it before they enter
+ * history, signals after.
+ */
+export function messageProblem(run: Run, message: RunMessage): string | null {
+  const problem = envelopeProblem(message);
+  if (problem !== null) return problem;
+  if (isApplied(run, message.id)) return null;
+  if (run.outcome !== null) return `the run has ended (${run.outcome.kind}); nothing can be changed`;
+  if (run.waiting.length >= LIMITS.waitingMessagesMax) {
+    return `${LIMITS.waitingMessagesMax} messages wait already; send this one again when the run has caught up`;
+  }
+  switch (message.kind) {
+    case 'decideApproval':
+      return approvalProblem(run, message);
+    case 'provideInput':
+    case 'steer':
+      return textProblem('text', message.text);
+    case 'topUpBudget':
+      return topUpProblem(message.topUp);
+    case 'requestStop':
+      return textProblem('reason', message.reason);
+    case 'retry':
+    case 'pause':
+    case 'resume':
+      return null;
+  }
+}
+
+/** Finds the call that an approval is about. */
+export function callOfApproval(run: Run, approvalId: string): PendingCall | undefined {
+  return run.calls.find((call) => call.approval?.id === approvalId);
+}
+
+function envelopeProblem(message: RunMessage): string | null {
+  for (const field of ['id', 'principal'] as const) {
+    const value: unknown = message[field];
+    if (typeof value === 'string' && value.length > 0 && value.length <= LIMITS.messageIdLengthMax) continue;
+    return `${field} must be a text of 1 to ${LIMITS.messageIdLengthMax} characters, got ${describe(value)}`;
+  }
+  return message.id.startsWith('perdure:') ? "ids that begin with 'perdure:' are the run's own; choose another" : null;
+}
+
+function approvalProblem(run: Run, message: RunMessage & { kind: 'decideApproval' }): string | null {
+  const call = callOfApproval(run, message.approvalId);
+  if (call === undefined) {
+    const pending = run.calls.flatMap((candidate) => (candidate.approval?.isApproved === false ? [candidate.approval.id] : []));
+    return `approval ${describe(message.approvalId)} is not pending; pending: ${pending.join(', ') || 'none'}`;
+  }
+  if (call.approval?.decision !== undefined || call.approval?.isApproved) {
+    return `approval ${message.approvalId} is decided already`;
+  }
+  if (call.argsHash !== message.argsHash) {
+    return `argsHash is ${describe(message.argsHash)}, but the pending arguments have ${call.argsHash}: look at them again`;
+  }
+  return decisionProblem(message.decision);
+}
+
+function decisionProblem(decision: ApprovalDecision): string | null {
+  switch (decision?.kind) {
+    case 'approve':
+      return null;
+    case 'edit':
+      return decision.arguments === undefined ? 'an edit needs arguments' : null;
+    case 'reject':
+      return textProblem('reason', decision.reason);
+    case 'respond':
+      return textProblem('text', decision.text);
+    default:
+      return `decision.kind must be approve, edit, reject or respond, got ${describe((decision as { kind?: unknown } | undefined)?.kind)}`;
+  }
+}
+
+function topUpProblem(topUp: (RunMessage & { kind: 'topUpBudget' })['topUp']): string | null {
+  const amounts = Object.entries(topUp ?? {});
+  if (amounts.length === 0) return 'topUp must name an amount: costPico, tokens, turns, toolCalls or activeMs';
+  for (const [name, amount] of amounts) {
+    const isFine =
+      name === 'costPico'
+        ? typeof amount === 'string' && /^[1-9]\d{0,17}$/.test(amount)
+        : ['tokens', 'turns', 'toolCalls', 'activeMs'].includes(name) && Number.isSafeInteger(amount) && Number(amount) > 0;
+    if (!isFine) return `topUp.${name} must be a positive whole amount, got ${describe(amount)}`;
+  }
+  return null;
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : value === null ? 'null' : typeof value;
+}

@@ -1,0 +1,35 @@
+import type { RunMessage } from './message.ts';
+import type {
+  ActivityTrouble,
+  AdmitResult,
+  ApprovalResult,
+  ModelResult,
+  PerceiveResult,
+  ReflectResult,
+  ToolResult,
+} from './results.ts';
+
+/**
+ * What came back of a decision, or what a handler recorded. `activeMs` is the time the decision took, where it counts as work.
+ */
+export type Observation =
+  | { readonly kind: 'admitted'; readonly result: AdmitResult }
+  | { readonly kind: 'perceived'; readonly ids: readonly string[]; readonly result: PerceiveResult; readonly activeMs: number }
+  | { readonly kind: 'model-called'; readonly result: ModelResult; readonly activeMs: number }
+  | {
+      readonly kind: 'tools-called';
+      readonly results: readonly { readonly index: number; readonly result: ToolResult }[];
+      /** Why the calls of the group that are missing in `results` gave none. */
+      readonly trouble: ActivityTrouble | null;
+      readonly activeMs: number;
+    }
+  | { readonly kind: 'approval-settled'; readonly index: number; readonly result: ApprovalResult }
+  | { readonly kind: 'human-waited'; readonly isOver: boolean }
+  | { readonly kind: 'reflected'; readonly result: ReflectResult; readonly activeMs: number }
+  | { readonly kind: 'pause-ended' }
+  | { readonly kind: 'activity-failed'; readonly trouble: ActivityTrouble; readonly activeMs: number }
+  /** The decision was called off: by a stop, or by a retry that schedules it anew. */
+  | { readonly kind: 'called-off' }
+  | { readonly kind: 'message-received'; readonly message: RunMessage }
+  | { readonly kind: 'cancel-requested' }
+  | { readonly kind: 'deadline-passed' };

@@ -1,0 +1,37 @@
+import type { Run } from './run.ts';
+import type { RunStart } from './start.ts';
+
+/** Makes the first state of a run: nothing is known but what the client asked for, and the input waits to be perceived. */
+export function openRun(id: string, { input, ...start }: RunStart): Run {
+  return {
+    id,
+    start,
+    plan: null,
+    head: null,
+    results: [],
+    inputs: [],
+    waiting: [{ kind: 'input', id: FIRST_INPUT_ID, text: input, principal: start.principal }],
+    turn: 0,
+    turnsBefore: 0,
+    calls: [],
+    answer: null,
+    isAnswered: false,
+    isReflected: false,
+    revisions: 0,
+    total: { costPico: '0', tokens: 0 },
+    toolCalls: 0,
+    activeMs: 0,
+    exhausted: null,
+    blocked: null,
+    unknownEffect: null,
+    isPaused: false,
+    stop: null,
+    outcome: null,
+    earlierEnd: null,
+    repeated: { fingerprint: '', times: 0 },
+    applied: [],
+  };
+}
+
+/** Id of the input that the run was started with, among the messages of the run. */
+export const FIRST_INPUT_ID = 'perdure:start';

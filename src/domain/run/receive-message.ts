@@ -1,0 +1,52 @@
+import { LIMITS } from './limits.ts';
+import type { RunMessage } from './message.ts';
+import { isApplied, messageHash } from './messages.ts';
+import type { Run, WaitingInput } from './run.ts';
+
+/** Records a valid message. The same id changes nothing the second time; the loop acts on what is recorded. */
+export function receiveMessage(run: Run, message: RunMessage): Run {
+  if (isApplied(run, message.id)) return run;
+  const applied = [...run.applied, messageHash(message.id)].slice(-LIMITS.rememberedMessagesMax);
+  return apply({ ...run, applied }, message);
+}
+
+function apply(run: Run, message: RunMessage): Run {
+  const { id, principal } = message;
+  switch (message.kind) {
+    case 'decideApproval':
+      return {
+        ...run,
+        calls: run.calls.map((call) =>
+          call.approval?.id === message.approvalId
+            ? { ...call, approval: { ...call.approval, decision: { id, principal, decision: message.decision } } }
+            : call,
+        ),
+      };
+    case 'provideInput':
+      return wait(run, inputOf(run, message.id, message.text, principal));
+    case 'steer':
+      return wait(run, { kind: 'guidance', id, text: message.text, principal });
+    case 'topUpBudget':
+      return wait(run, { kind: 'top-up', id, topUp: message.topUp, principal });
+    case 'retry':
+      return { ...run, blocked: null, unknownEffect: null };
+    case 'pause':
+      return { ...run, isPaused: true };
+    case 'resume':
+      return { ...run, isPaused: false };
+    case 'requestStop':
+      return { ...run, stop: run.stop ?? { kind: 'stop', reason: message.reason } };
+  }
+}
+
+/** An input answers the question that the model asked first, if one is open and not yet answered. */
+function inputOf(run: Run, id: string, text: string, principal: string): WaitingInput {
+  const [call] = run.calls;
+  const isAnswered = run.waiting.some((input) => input.kind === 'answer');
+  if (call?.verdict.kind !== 'ask' || isAnswered) return { kind: 'input', id, text, principal };
+  return { kind: 'answer', id, text, principal, turn: run.turn, index: call.index };
+}
+
+function wait(run: Run, input: WaitingInput): Run {
+  return { ...run, waiting: [...run.waiting, input] };
+}

@@ -1,0 +1,71 @@
+import type { JsonValue } from '../json.ts';
+import type { Verdict } from '../policy/approval-policy.ts';
+import type { Cause, Disposition } from './cause.ts';
+import type { RunPlan } from './plan.ts';
+import type { Answer, Dimension, RunEnd } from './run-end.ts';
+
+/** What `admit` found. */
+export type AdmitResult =
+  | { readonly kind: 'admitted'; readonly plan: RunPlan }
+  | { readonly kind: 'already-ended'; readonly end: RunEnd }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** What `perceive` wrote. References are in the order of the inputs; one that was applied before has none. */
+export type PerceiveResult = {
+  readonly inputs: readonly string[];
+  /** Result of the question that the input answered. */
+  readonly answer?: string;
+  /** Name of the guardrail that blocked the run's first input. */
+  readonly blockedBy?: string;
+};
+
+/** What a run has used so far, killed and retried attempts included. `costPico` is pico-dollars as a decimal string. */
+export type RunTotal = { readonly costPico: string; readonly tokens: number };
+
+/** Arguments of a tool call: inline up to 1 KiB, else the reference of the reply that holds them. */
+export type CallArguments = { readonly args: JsonValue } | { readonly argsRef: string };
+
+/**
+ * What becomes of a call: policy lets it through, wants a person, hands it to the person as a question, or the call was answered on
+ * the spot (an invented tool, arguments that do not parse) and `ref` is the result the model will read.
+ */
+export type CallVerdict =
+  | Verdict
+  | { readonly kind: 'ask'; readonly deadlineMs: number }
+  | { readonly kind: 'answered'; readonly ref: string };
+
+export type RepliedCall = CallArguments & { readonly tool: string; readonly argsHash: string; readonly verdict: CallVerdict };
+
+export type ModelResult =
+  | {
+      readonly kind: 'replied';
+      readonly head: string;
+      /** Set when the model made no call: the reply is an answer. */
+      readonly answer?: Answer;
+      readonly calls: readonly RepliedCall[];
+      readonly total: RunTotal;
+      readonly model: string;
+    }
+  | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal };
+
+/** `error` and `rejected` are results the model reads; `unknown` stops the run's writes until a person decides. */
+export type ToolOutcome = 'ok' | 'error' | 'already-done' | 'unknown';
+
+export type ToolResult =
+  | { readonly outcome: Exclude<ToolOutcome, 'unknown'>; readonly ref: string; readonly preview?: string }
+  | { readonly outcome: 'unknown'; readonly effectKey: string };
+
+export type ApprovalResult =
+  | { readonly kind: 'approved'; readonly argsHash: string; readonly edited?: CallArguments }
+  | { readonly kind: 'rejected' | 'expired' | 'responded'; readonly ref: string }
+  | { readonly kind: 'invalid-edit'; readonly message: string };
+
+export type ReflectResult = { readonly unfounded: readonly string[] };
+
+/** Why an activity gave no result. */
+export type ActivityTrouble = {
+  readonly cause: Cause;
+  readonly disposition: Disposition;
+  readonly message: string;
+  readonly mend?: string;
+};

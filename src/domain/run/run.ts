@@ -1,0 +1,76 @@
+import type { Cause } from './cause.ts';
+import type { ApprovalDecision, TopUp } from './message.ts';
+import type { RunPlan } from './plan.ts';
+import type { CallArguments, CallVerdict, RunTotal } from './results.ts';
+import type { Answer, Dimension, Outcome, RunEnd } from './run-end.ts';
+import type { RunStart } from './start.ts';
+
+/** A message that the run has recorded and not yet perceived. `core` guidance comes from the run's own checks. */
+export type WaitingInput =
+  | { readonly kind: 'input'; readonly id: string; readonly text: string; readonly principal: string }
+  | { readonly kind: 'guidance'; readonly id: string; readonly text: string; readonly principal: string }
+  | { readonly kind: 'top-up'; readonly id: string; readonly topUp: TopUp; readonly principal: string }
+  | { readonly kind: 'answer'; readonly id: string; readonly text: string; readonly principal: string; readonly turn: number; readonly index: number };
+
+/** A tool call of the current turn that has no result yet. */
+export type PendingCall = CallArguments & {
+  readonly index: number;
+  readonly tool: string;
+  readonly argsHash: string;
+  readonly verdict: CallVerdict;
+  /** Set while a person is asked. `decision` is recorded by the handler and settled by the loop. */
+  readonly approval?: { readonly id: string; readonly decision?: SentDecision; readonly isApproved: boolean };
+};
+
+export type SentDecision = { readonly id: string; readonly principal: string; readonly decision: ApprovalDecision };
+
+/** Why nothing moves, and what mends it. */
+export type Blocked = { readonly cause: Cause; readonly message: string; readonly mend: string | null };
+
+/** Why the run must end at the next safe point. */
+export type Stop =
+  | { readonly kind: 'stop'; readonly reason: string }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'expired' };
+
+/**
+ * The state of a run. Only `evolve` makes a new one. Everything in it is small and independent of how long the conversation is: the
+ * transcript is reached through `head`.
+ */
+export type Run = {
+  readonly id: string;
+  readonly start: Omit<RunStart, 'input'>;
+  readonly plan: RunPlan | null;
+  /** Head of the transcript; null before the first model call. */
+  readonly head: string | null;
+  /** Results of the current turn's calls, by index, and inputs since the last model call: the next model call's delta. */
+  readonly results: readonly { readonly index: number; readonly ref: string }[];
+  readonly inputs: readonly string[];
+  readonly waiting: readonly WaitingInput[];
+  /** Model calls made. */
+  readonly turn: number;
+  /** Turns of the executions before this one. */
+  readonly turnsBefore: number;
+  readonly calls: readonly PendingCall[];
+  /** The newest whole answer; `isAnswered` says whether it still answers everything that was said. */
+  readonly answer: Answer | null;
+  readonly isAnswered: boolean;
+  /** Whether the newest answer passed the checks that the release asks for. */
+  readonly isReflected: boolean;
+  readonly revisions: number;
+  readonly total: RunTotal;
+  readonly toolCalls: number;
+  readonly activeMs: number;
+  readonly exhausted: Dimension | null;
+  readonly blocked: Blocked | null;
+  readonly unknownEffect: string | null;
+  readonly isPaused: boolean;
+  readonly stop: Stop | null;
+  readonly outcome: Outcome | null;
+  /** The end of an earlier run of the same start key. */
+  readonly earlierEnd: RunEnd | null;
+  /** The last calls' fingerprint and how often it came in a row. */
+  readonly repeated: { readonly fingerprint: string; readonly times: number };
+  /** Hashes of applied message ids, oldest first. */
+  readonly applied: readonly string[];
+};

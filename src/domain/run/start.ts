@@ -1,0 +1,26 @@
+import type { RunLimits } from '../release/release.ts';
+
+/** What a run may touch. The mode changes what the effect firewall lets through, nothing else. */
+export type RunMode = 'live' | 'shadow' | 'evaluation' | 'counterfactual' | 'fork';
+
+/** `single` ends with the first answer; a `conversation` waits for the next message. */
+export type RunKind = 'single' | 'conversation';
+
+/** The input of the workflow: what the client decided before the run exists. */
+export type RunStart = {
+  readonly tenant: string;
+  /** Whom the run is about; its words are kept under this scope. Default: the run itself. */
+  readonly subject?: string;
+  readonly principal: string;
+  readonly agent: string;
+  readonly input: string;
+  readonly startKey: string;
+  readonly kind: RunKind;
+  readonly mode: RunMode;
+  /** Milliseconds since the epoch. */
+  readonly deadlineAt: number;
+  /** Lower limits than the plan's; higher ones have no effect. */
+  readonly limits?: Partial<RunLimits>;
+  /** Whether someone can be asked when a limit is used up: the run then waits for a top-up instead of ending. */
+  readonly whenExhausted: 'wait' | 'end';
+};

@@ -1,0 +1,102 @@
+import { canonicalJson, truncate, type JsonValue } from '../json.ts';
+import type { Phase } from './phase.ts';
+import type { RunMessageKind } from './message.ts';
+import type { Answer, Outcome } from './run-end.ts';
+import type { Blocked, PendingCall, Run } from './run.ts';
+
+/** A signal that was not applied, and why. Updates are told their caller instead. */
+export type RejectedMessage = { readonly id: string; readonly kind: RunMessageKind; readonly problem: string };
+
+/** What the `state` query answers. */
+export type RunState = {
+  readonly phase: Phase;
+  readonly turn: number;
+  readonly release: string | null;
+  readonly blocked: Blocked | null;
+  readonly unknownEffect: string | null;
+  readonly answer: Answer | null;
+  readonly outcome: Outcome | null;
+  readonly waitingMessages: number;
+  readonly rejectedMessages: readonly RejectedMessage[];
+};
+
+/** One thing a person is asked. `args` is missing where they are over 1 KiB; the approval's row then has them. */
+export type PendingDecision =
+  | {
+      readonly kind: 'approval';
+      readonly approvalId: string;
+      readonly tool: string;
+      readonly args?: JsonValue;
+      readonly argsHash: string;
+      readonly rule: string;
+    }
+  | { readonly kind: 'question'; readonly question: string };
+
+/** What the `usage` query answers. Money is pico-dollars as a decimal string. */
+export type RunUsage = {
+  readonly turns: number;
+  readonly toolCalls: number;
+  readonly tokens: number;
+  readonly costPico: string;
+  readonly activeMs: number;
+};
+
+/** Shows a run's state. */
+export function stateOf(run: Run, phase: Phase, rejectedMessages: readonly RejectedMessage[]): RunState {
+  return {
+    phase,
+    turn: run.turn,
+    release: run.plan?.release ?? null,
+    blocked: run.blocked,
+    unknownEffect: run.unknownEffect,
+    answer: run.answer,
+    outcome: run.outcome,
+    waitingMessages: run.waiting.length,
+    rejectedMessages,
+  };
+}
+
+/** Lists what a person is asked, in the order of the calls. Only the first call is asked about at a time. */
+export function pendingOf(run: Run): readonly PendingDecision[] {
+  const [call] = run.calls;
+  if (call === undefined || run.outcome !== null) return [];
+  if (call.verdict.kind === 'ask') return [{ kind: 'question', question: questionOf(call) }];
+  if (call.verdict.kind !== 'approve' || call.approval === undefined || call.approval.isApproved) return [];
+  if (call.approval.decision !== undefined) return [];
+  return [
+    {
+      kind: 'approval',
+      approvalId: call.approval.id,
+      tool: call.tool,
+      ...('args' in call ? { args: call.args } : {}),
+      argsHash: call.argsHash,
+      rule: call.verdict.rule,
+    },
+  ];
+}
+
+/** Shows what a run has used. */
+export function usageOf(run: Run): RunUsage {
+  return {
+    turns: run.turn,
+    toolCalls: run.toolCalls,
+    tokens: run.total.tokens,
+    costPico: run.total.costPico,
+    activeMs: run.activeMs,
+  };
+}
+
+/** Describes a call in a few words: the tool and its first plain argument. */
+export function describeCall(call: Pick<PendingCall, 'tool'> & { readonly args?: JsonValue }): string {
+  const { args } = call;
+  if (args === undefined || args === null || typeof args !== 'object') return call.tool;
+  const first = Object.values(args).find((value) => typeof value === 'string' || typeof value === 'number');
+  return first === undefined ? call.tool : `${call.tool} ${truncate(String(first), 24)}`;
+}
+
+function questionOf(call: PendingCall): string {
+  if (!('args' in call)) return 'a long question; see the transcript';
+  const { args } = call;
+  const question = args !== null && typeof args === 'object' && 'question' in args ? args.question : args;
+  return typeof question === 'string' ? question : canonicalJson(question);
+}

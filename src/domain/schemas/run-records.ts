@@ -1,0 +1,110 @@
+import type { JsonValue } from '../json.ts';
+import type { Phase } from '../run/phase.ts';
+import type { RunEnd } from '../run/run-end.ts';
+import type { Blocked } from '../run/run.ts';
+
+/** What is written about a run. Money is pico-dollars as a decimal string. */
+export type RunRecord = {
+  readonly tenant: string;
+  readonly id: string;
+  readonly agent: string;
+  readonly kind: string;
+  readonly mode: string;
+  readonly release: string;
+  readonly principal: string;
+  readonly phase: Phase;
+  readonly blocked: Blocked | null;
+  readonly end: RunEnd | null;
+  readonly turns: number;
+  readonly toolCalls: number;
+  readonly tokens: number;
+  readonly costPico: string;
+  /** Reserved for calls whose cost nobody knows: killed attempts, and the one in flight. */
+  readonly heldPico: string;
+  readonly capPico: string;
+  /** Whether any price of the run was made up, as rehearsals' are. */
+  readonly isCostSimulated: boolean;
+  readonly createdAt: Date;
+  readonly phaseAt: Date;
+  readonly endedAt: Date | null;
+  readonly deadlineAt: Date;
+};
+
+export type RunFilter = {
+  readonly agent?: string;
+  readonly phase?: Phase;
+  /** At most so many, the newest first. Default 20, at most 1,000. */
+  readonly limit?: number;
+};
+
+/** One attempt at a model call or a tool call. */
+export type TimelineEntry = {
+  readonly id: string;
+  readonly turn: number;
+  readonly callIndex: number | null;
+  readonly kind: 'model' | 'tool';
+  /** Model id, or tool name and major version. */
+  readonly name: string;
+  /** Counted over all attempts at this call, from 1. */
+  readonly attempt: number;
+  readonly worker: string;
+  readonly openedAt: Date;
+  readonly closedAt: Date | null;
+  readonly durationMs: number | null;
+  /** What became of it. `killed`: its process died. `open`: it is the newest attempt of a run that goes on. */
+  readonly outcome: string;
+  readonly cause: string | null;
+  readonly message: string | null;
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly cacheReadTokens: number | null;
+  /** Null where it is not known; then `heldPico` is what it may have cost at most. */
+  readonly costPico: string | null;
+  readonly heldPico: string | null;
+  readonly isCostSimulated: boolean;
+};
+
+/** What a person is asked about a call, and what was decided. */
+export type ApprovalRecord = {
+  readonly tenant: string;
+  readonly id: string;
+  readonly runId: string;
+  readonly agent: string;
+  readonly turn: number;
+  readonly tool: string;
+  /** Null when the text was erased. */
+  readonly args: JsonValue;
+  readonly argsHash: string;
+  readonly rule: string;
+  readonly state: string;
+  readonly requestedAt: Date;
+  readonly deadlineAt: Date;
+  readonly decidedBy: string | null;
+  readonly reason: string | null;
+};
+
+/** A write in the effect ledger. */
+export type EffectRecord = {
+  readonly tenant: string;
+  readonly key: string;
+  readonly runId: string;
+  readonly turn: number;
+  readonly callIndex: number;
+  /** Tool name and major version. */
+  readonly tool: string;
+  readonly state: string;
+  /** Attempts so far. */
+  readonly attempts: number;
+  readonly createdAt: Date;
+  readonly settledAt: Date | null;
+};
+
+/** Who did what, in the order it happened. */
+export type AuditRecord = {
+  readonly at: Date;
+  readonly principal: string;
+  readonly action: string;
+  readonly target: string;
+  readonly before: object | null;
+  readonly after: object | null;
+};

@@ -1,0 +1,81 @@
+/** A configuration value that cannot be used. The message names the variable, what was expected and what came. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+}
+
+export type Environment = { readonly [name: string]: string | undefined };
+
+export const WORKER_ROLES = ['agents', 'models', 'tools', 'ops'] as const;
+
+/** What a worker process does: run workflows, call models, call tools, keep house. */
+export type WorkerRole = (typeof WORKER_ROLES)[number];
+
+export type WorkerConfig = {
+  readonly databaseUrl: string;
+  readonly roles: readonly WorkerRole[];
+  readonly buildId: string;
+  readonly queuePrefix: string;
+  readonly agentsDirectory: string;
+  readonly modelTimeoutMs: number;
+  readonly turnsPerExecution: number;
+  readonly logLevel: string;
+};
+
+/** Ten minutes: the slowest reasoning models answer within it. */
+const MODEL_TIMEOUT_MS = 600_000;
+
+/**
+ * Reads a worker's configuration from the environment.
+ *
+ * @throws ConfigurationError for a value that cannot be used.
+ */
+export function readWorkerConfig(env: Environment): WorkerConfig {
+  return {
+    databaseUrl: readDatabaseUrl(env),
+    roles: readRoles(env),
+    // One word is enough: it stands in every workflow task's history.
+    buildId: readPattern(env, 'PERDURE_BUILD_ID', /^[\w.-]{1,64}$/, 'b1', 'letters, digits, dots and dashes'),
+    queuePrefix: readPattern(env, 'PERDURE_QUEUE_PREFIX', /^[a-z][a-z0-9-]{0,31}$/, 'perdure', 'kebab-case'),
+    agentsDirectory: env['PERDURE_AGENTS_DIR'] || 'agents',
+    modelTimeoutMs: readWhole(env, 'PERDURE_MODEL_TIMEOUT_MS', MODEL_TIMEOUT_MS, { min: 100, max: 3_600_000 }),
+    turnsPerExecution: readWhole(env, 'PERDURE_TURNS_PER_EXECUTION', 50, { min: 1, max: 50 }),
+    logLevel: readPattern(env, 'PERDURE_LOG_LEVEL', /^(trace|debug|info|warn|error|fatal)$/, 'warn', 'trace, debug, info, warn, error or fatal'),
+  };
+}
+
+function readDatabaseUrl(env: Environment): string {
+  const url = env['DATABASE_URL'];
+  if (url !== undefined && /^postgres(ql)?:\/\//.test(url)) return url;
+  throw new ConfigurationError(
+    url === undefined || url === ''
+      ? 'DATABASE_URL is not set; set it to postgres://user:password@host:port/database, or use npm start, which brings a database'
+      : 'DATABASE_URL must begin with postgres:// or postgresql://',
+  );
+}
+
+function readRoles(env: Environment): readonly WorkerRole[] {
+  const text = env['PERDURE_ROLES'];
+  if (text === undefined || text === '') return WORKER_ROLES;
+  return text.split(',').map((name) => {
+    const role = WORKER_ROLES.find((known) => known === name.trim());
+    if (role !== undefined) return role;
+    throw new ConfigurationError(`PERDURE_ROLES names ${JSON.stringify(name)}; the roles are ${WORKER_ROLES.join(', ')}`);
+  });
+}
+
+function readPattern(env: Environment, name: string, pattern: RegExp, fallback: string, expected: string): string {
+  const text = env[name] || fallback;
+  if (pattern.test(text)) return text;
+  throw new ConfigurationError(`${name} must be ${expected}, got ${JSON.stringify(text)}`);
+}
+
+function readWhole(
+  env: Environment,
+  name: string,
+  fallback: number,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  const number = Number(env[name] || fallback);
+  if (Number.isInteger(number) && number >= min && number <= max) return number;
+  throw new ConfigurationError(`${name} must be a whole number from ${min} to ${max}, got ${JSON.stringify(env[name])}`);
+}

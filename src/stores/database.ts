@@ -1,0 +1,224 @@
+import { Kysely, PostgresDialect, type Generated, type JSONColumnType, type ColumnType } from 'kysely';
+import { Pool } from 'pg';
+import type { Release } from '../domain/release/release.ts';
+import type { ModelResult } from '../domain/run/results.ts';
+import type { RunEnd } from '../domain/run/run-end.ts';
+import type { RunPlan } from '../domain/run/plan.ts';
+import type { Blocked } from '../domain/run/run.ts';
+
+/** PostgreSQL gives numeric and bigint as text; both are written as text too. */
+type Whole = ColumnType<string, string | number | bigint, string | number | bigint>;
+type DefaultWhole = ColumnType<string, string | number | bigint | undefined, string | number | bigint>;
+type Moment = ColumnType<Date, Date | string, Date | string>;
+type DefaultMoment = ColumnType<Date, Date | string | undefined, Date | string>;
+type Json<T extends object | null> = JSONColumnType<T>;
+
+type AttemptOutcome = 'succeeded' | 'failed' | 'not-sent' | 'lost' | 'never' | 'reconciled' | 'given-up';
+export type EffectState =
+  'intended' | 'succeeded' | 'failed' | 'unknown' | 'compensating' | 'compensated' | 'compensation-unknown';
+export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'expired' | 'responded';
+
+/** The tables, as the newest migration leaves them. */
+export type Database = {
+  scopes: { tenant: string; id: string; secret: Buffer; alg: string; kid: string | null; created_at: DefaultMoment };
+  segments: {
+    tenant: string;
+    scope: string;
+    address: string;
+    bytes: Buffer;
+    alg: string;
+    kid: string | null;
+    created_at: DefaultMoment;
+  };
+  nodes: {
+    tenant: string;
+    scope: string;
+    address: string;
+    previous: string | null;
+    segments: string[];
+    depth: number;
+    content_bytes: Whole;
+    created_at: DefaultMoment;
+  };
+  releases: { id: string; agent: string; body: Json<Release>; created_at: DefaultMoment };
+  runs: {
+    tenant: string;
+    id: string;
+    agent: string;
+    kind: string;
+    mode: string;
+    release: string;
+    scope: string;
+    root: string;
+    principal: string;
+    plan: Json<RunPlan>;
+    phase: string;
+    blocked: Json<Blocked> | null;
+    turns: Generated<number>;
+    tool_calls: Generated<number>;
+    head: string | null;
+    run_end: Json<RunEnd> | null;
+    deadline_at: Moment;
+    created_at: DefaultMoment;
+    phase_at: DefaultMoment;
+    ended_at: Moment | null;
+  };
+  start_keys: { tenant: string; kind: string; key_hash: string; run_id: string; created_at: DefaultMoment };
+  run_messages: {
+    tenant: string;
+    run_id: string;
+    id_hash: string;
+    turn: number;
+    kind: string;
+    principal: string;
+    created_at: DefaultMoment;
+  };
+  model_replies: {
+    tenant: string;
+    run_id: string;
+    turn: number;
+    result: Json<StoredReply>;
+    created_at: DefaultMoment;
+  };
+  budget_accounts: {
+    tenant: string;
+    kind: string;
+    id: string;
+    cap_pico: Whole;
+    cap_tokens: Whole;
+    spent_pico: DefaultWhole;
+    spent_tokens: DefaultWhole;
+    held_pico: DefaultWhole;
+    held_tokens: DefaultWhole;
+  };
+  budget_reservations: {
+    tenant: string;
+    id: string;
+    run_id: string;
+    turn: number;
+    state: 'reserved' | 'settled' | 'held' | 'released';
+    worst_pico: Whole;
+    worst_tokens: Whole;
+    actual_pico: Whole | null;
+    actual_tokens: Whole | null;
+    opened_at: DefaultMoment;
+    closed_at: Moment | null;
+  };
+  effects: {
+    tenant: string;
+    key: string;
+    root: string;
+    run_id: string;
+    turn: number;
+    call_index: number;
+    tool: string;
+    contract: string;
+    args_hash: string;
+    state: EffectState;
+    attempt: number;
+    send_deadline: Moment;
+    ref: string | null;
+    created_at: DefaultMoment;
+    settled_at: Moment | null;
+  };
+  effect_attempts: {
+    tenant: string;
+    key: string;
+    attempt: number;
+    run_id: string;
+    worker: string;
+    outcome: AttemptOutcome | null;
+    message: string | null;
+    send_deadline: Moment;
+    opened_at: DefaultMoment;
+    closed_at: Moment | null;
+  };
+  approvals: {
+    tenant: string;
+    id: string;
+    run_id: string;
+    turn: number;
+    call_index: number;
+    tool: string;
+    args_hash: string;
+    args_ref: string;
+    rule: string;
+    release: string;
+    state: ApprovalState;
+    on_expiry: string;
+    requested_at: DefaultMoment;
+    deadline_at: Moment;
+    decided_by: string | null;
+    decided_at: Moment | null;
+    message_id: string | null;
+    reason: string | null;
+    approved_hash: string | null;
+    approved_ref: string | null;
+  };
+  observations: {
+    id: string;
+    tenant: string;
+    run_id: string;
+    turn: number;
+    call_index: number | null;
+    kind: string;
+    name: string;
+    release: string;
+    attempt: number;
+    worker: string;
+    outcome: string | null;
+    cause: string | null;
+    message: string | null;
+    model: string | null;
+    input_tokens: Whole | null;
+    output_tokens: Whole | null;
+    cache_read_tokens: Whole | null;
+    cache_write_tokens: Whole | null;
+    reasoning_tokens: Whole | null;
+    cost_pico: Whole | null;
+    price_version: string | null;
+    is_cost_simulated: boolean | null;
+    is_cache_hit: Generated<boolean>;
+    reservation: string | null;
+    ref: string | null;
+    opened_at: Moment;
+    closed_at: Moment | null;
+  };
+  audit: {
+    tenant: string;
+    seq: Generated<string>;
+    at: DefaultMoment;
+    principal: string;
+    action: string;
+    target: string;
+    before: Json<object> | null;
+    after: Json<object> | null;
+  };
+};
+
+/** A model's reply as it is kept: what the workflow gets, less the running total. */
+export type StoredReply = Omit<ModelResult & { kind: 'replied' }, 'total'>;
+
+export type Db = Kysely<Database>;
+
+/** Ten connections serve a process: no transaction spans a provider or tool call, so each is held for milliseconds. */
+const CONNECTIONS_MAX = 10;
+
+/**
+ * Opens the database. Connections are made when they are needed; one that breaks while idle is dropped and reported to `onError`.
+ *
+ * @param url `postgres://user:password@host:port/database`
+ */
+export function openDatabase(url: string, onError: (error: Error) => void): Db {
+  const pool = new Pool({
+    connectionString: url,
+    max: CONNECTIONS_MAX,
+    // A server that does not answer is reported as such before a heartbeat is missed by much.
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: 30_000,
+    idle_in_transaction_session_timeout: 30_000,
+    keepAlive: true,
+  });
+  pool.on('error', onError);
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }).withSchema('perdure');
+}

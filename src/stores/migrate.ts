@@ -1,0 +1,34 @@
+import { sql } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { ensurePartitions } from './partitions.ts';
+import type { Db } from './database.ts';
+import * as run from './migrations/0001-run.ts';
+
+/** Migrations in their order. A released one never changes. */
+const MIGRATIONS = { '0001-run': run };
+
+/**
+ * Brings the database to the newest schema and makes the partitions of the coming weeks. Safe to call from many processes at once.
+ *
+ * @throws Error when a migration fails, or when the database was made by a newer version.
+ */
+export async function migrate(db: Db): Promise<void> {
+  await sql`create schema if not exists perdure`.execute(db).catch(ignoreRace);
+  const migrator = new Migrator({
+    db: db.withoutPlugins(),
+    migrationTableSchema: 'perdure',
+    provider: { getMigrations: async () => MIGRATIONS },
+  });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const hint = reason.includes('corrupted migrations') ? ' It was made by a newer version of Perdure: upgrade, or use another database.' : '';
+    throw new Error(`the database could not be brought to this version's schema: ${reason}.${hint}`, { cause: error });
+  }
+  await ensurePartitions(db);
+}
+
+/** Two processes may create the schema at once; PostgreSQL then reports a duplicate in spite of "if not exists". */
+function ignoreRace(error: unknown): void {
+  if ((error as { code?: string }).code !== '23505' && (error as { code?: string }).code !== '42P06') throw error;
+}

@@ -1,0 +1,208 @@
+import { sql } from 'kysely';
+import { type Failpoint, noFailpoint } from '../domain/failpoint.ts';
+import type { Dimension } from '../domain/run/run-end.ts';
+import type { RunTotal } from '../domain/run/results.ts';
+import type { Db, StoredReply } from './database.ts';
+import {
+  closeObservation,
+  type ClosedObservation,
+  type NewObservation,
+  type OpenObservation,
+  openObservation,
+} from './observations.ts';
+
+export type Reservation = {
+  readonly id: string;
+  readonly worstPico: bigint;
+  readonly worstTokens: number;
+  /** Calls of this turn whose outcome is not known to be free; above it the turn is given up. */
+  readonly callsMax: number;
+};
+
+export type Reserved =
+  | { readonly kind: 'reserved'; readonly observation: OpenObservation }
+  | { readonly kind: 'replied'; readonly reply: StoredReply; readonly total: RunTotal }
+  | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal }
+  | { readonly kind: 'too-many-calls'; readonly calls: number };
+
+/** What an attempt is known to have cost: `settled` by the provider's own count, `free` when nothing was charged, else `held`. */
+export type Charge =
+  | { readonly kind: 'settled'; readonly costPico: bigint; readonly tokens: number }
+  | { readonly kind: 'free' }
+  | { readonly kind: 'held' };
+
+export type ModelCalls = ReturnType<typeof createModelCalls>;
+
+/**
+ * Keeps the money and the replies of model calls. An attempt reserves its worst case before it calls and settles what it really cost after;
+ * a reservation whose attempt died stays held, because nobody knows whether the provider charged it. So spent plus held never
+ * exceeds the cap.
+ */
+export function createModelCalls(db: Db, failpoint: Failpoint = noFailpoint) {
+  return {
+    /** Opens an attempt: gives a reply that was kept, refuses what the budget cannot bear, or reserves the worst case. */
+    async reserve(tenant: string, reservation: Reservation, observation: NewObservation): Promise<Reserved> {
+      const { runId, turn } = observation;
+      return db.transaction().execute(async (tx) => {
+        const account = await lockAccount(tx, tenant, runId);
+        const total = { costPico: account.spent_pico, tokens: Number(account.spent_tokens) };
+        const kept = await findReply(tx, tenant, runId, turn);
+        if (kept !== null) return { kind: 'replied', reply: kept, total };
+        await tx
+          .updateTable('budget_reservations')
+          .set({ state: 'held' })
+          .where('tenant', '=', tenant)
+          .where('run_id', '=', runId)
+          .where('turn', '=', turn)
+          .where('state', '=', 'reserved')
+          .execute();
+        const calls = await countCalls(tx, tenant, runId, turn);
+        if (calls >= reservation.callsMax) return { kind: 'too-many-calls', calls };
+        const dimension = refusedBy(account, reservation);
+        if (dimension !== null) return { kind: 'budget-refused', dimension, total };
+        await tx
+          .insertInto('budget_reservations')
+          .values({
+            tenant,
+            id: reservation.id,
+            run_id: runId,
+            turn,
+            state: 'reserved',
+            worst_pico: reservation.worstPico,
+            worst_tokens: reservation.worstTokens,
+          })
+          .execute();
+        await moveHeld(tx, tenant, runId, reservation.worstPico, BigInt(reservation.worstTokens));
+        const open = await openObservation(tx, tenant, { ...observation, reservation: reservation.id });
+        return { kind: 'reserved', observation: open };
+      });
+    },
+
+    /**
+     * Closes an attempt: charges it, keeps its reply unless another attempt was faster, and gives the reply that counts with the run's
+     * total. An attempt that was given up and still answers is charged too: the provider has charged it.
+     */
+    async settle(
+      tenant: string,
+      attempt: { readonly runId: string; readonly turn: number; readonly reservationId: string; readonly observation: OpenObservation },
+      charge: Charge,
+      closed: ClosedObservation,
+      reply: StoredReply | null,
+    ): Promise<{ reply: StoredReply | null; total: RunTotal }> {
+      return db.transaction().execute(async (tx) => {
+        await lockAccount(tx, tenant, attempt.runId);
+        await chargeReservation(tx, tenant, attempt.runId, attempt.reservationId, charge);
+        await closeObservation(tx, attempt.observation, closed);
+        if (reply !== null) {
+          await tx
+            .insertInto('model_replies')
+            .values({ tenant, run_id: attempt.runId, turn: attempt.turn, result: JSON.stringify(reply) })
+            .onConflict((conflict) => conflict.doNothing())
+            .execute();
+        }
+        await failpoint('model:settling');
+        const account = await lockAccount(tx, tenant, attempt.runId);
+        return {
+          reply: reply === null ? null : await findReply(tx, tenant, attempt.runId, attempt.turn),
+          total: { costPico: account.spent_pico, tokens: Number(account.spent_tokens) },
+        };
+      });
+    },
+  };
+}
+
+async function lockAccount(tx: Db, tenant: string, runId: string) {
+  return tx
+    .selectFrom('budget_accounts')
+    .selectAll()
+    .where('tenant', '=', tenant)
+    .where('kind', '=', 'run')
+    .where('id', '=', runId)
+    .forUpdate()
+    .executeTakeFirstOrThrow(() => new Error(`run ${runId} has no budget account; it was not admitted, or it was erased`));
+}
+
+async function findReply(tx: Db, tenant: string, runId: string, turn: number): Promise<StoredReply | null> {
+  const row = await tx
+    .selectFrom('model_replies')
+    .select('result')
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('turn', '=', turn)
+    .executeTakeFirst();
+  return row?.result ?? null;
+}
+
+async function countCalls(tx: Db, tenant: string, runId: string, turn: number): Promise<number> {
+  const row = await tx
+    .selectFrom('budget_reservations')
+    .select(sql<string>`count(*)`.as('calls'))
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('turn', '=', turn)
+    .where('state', '!=', 'released')
+    .executeTakeFirst();
+  return Number(row?.calls ?? 0);
+}
+
+function refusedBy(
+  account: { cap_pico: string; cap_tokens: string; spent_pico: string; spent_tokens: string; held_pico: string; held_tokens: string },
+  reservation: Reservation,
+): Dimension | null {
+  const pico = BigInt(account.spent_pico) + BigInt(account.held_pico) + reservation.worstPico;
+  if (pico > BigInt(account.cap_pico)) return 'usd';
+  const tokens = BigInt(account.spent_tokens) + BigInt(account.held_tokens) + BigInt(reservation.worstTokens);
+  return tokens > BigInt(account.cap_tokens) ? 'tokens' : null;
+}
+
+async function chargeReservation(tx: Db, tenant: string, runId: string, id: string, charge: Charge): Promise<void> {
+  if (charge.kind === 'held') {
+    await tx
+      .updateTable('budget_reservations')
+      .set({ state: 'held' })
+      .where('tenant', '=', tenant)
+      .where('id', '=', id)
+      .where('state', '=', 'reserved')
+      .execute();
+    return;
+  }
+  const settled = charge.kind === 'settled' ? charge : { costPico: 0n, tokens: 0 };
+  const row = await tx
+    .updateTable('budget_reservations')
+    .set({
+      state: charge.kind === 'settled' ? 'settled' : 'released',
+      actual_pico: settled.costPico,
+      actual_tokens: settled.tokens,
+      closed_at: new Date(),
+    })
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
+    .where('state', 'in', ['reserved', 'held'])
+    .returning(['worst_pico', 'worst_tokens'])
+    .executeTakeFirst();
+  if (row === undefined) return;
+  await moveHeld(tx, tenant, runId, -BigInt(row.worst_pico), -BigInt(row.worst_tokens));
+  await tx
+    .updateTable('budget_accounts')
+    .set((eb) => ({
+      spent_pico: eb('spent_pico', '+', String(settled.costPico)),
+      spent_tokens: eb('spent_tokens', '+', String(settled.tokens)),
+    }))
+    .where('tenant', '=', tenant)
+    .where('kind', '=', 'run')
+    .where('id', '=', runId)
+    .execute();
+}
+
+async function moveHeld(tx: Db, tenant: string, runId: string, pico: bigint, tokens: bigint): Promise<void> {
+  await tx
+    .updateTable('budget_accounts')
+    .set((eb) => ({
+      held_pico: eb('held_pico', '+', String(pico)),
+      held_tokens: eb('held_tokens', '+', String(tokens)),
+    }))
+    .where('tenant', '=', tenant)
+    .where('kind', '=', 'run')
+    .where('id', '=', runId)
+    .execute();
+}

@@ -1,0 +1,81 @@
+import type { Usage } from '../domain/model/usage.ts';
+import type { Cause } from '../domain/run/cause.ts';
+import type { Db } from './database.ts';
+
+export type NewObservation = {
+  /** Unique per attempt. */
+  readonly id: string;
+  readonly runId: string;
+  readonly turn: number;
+  readonly callIndex: number | null;
+  readonly kind: 'model' | 'tool';
+  /** Model id or tool name and major version. */
+  readonly name: string;
+  readonly release: string;
+  readonly attempt: number;
+  readonly worker: string;
+  readonly reservation?: string;
+};
+
+export type ClosedObservation = {
+  readonly outcome: string;
+  readonly cause?: Cause;
+  readonly message?: string;
+  readonly ref?: string;
+  readonly model?: string;
+  readonly usage?: Usage;
+  readonly costPico?: bigint;
+  readonly priceVersion?: string;
+  readonly isCostSimulated?: boolean;
+};
+
+/** Key of an open observation: the partition is found by its time. */
+export type OpenObservation = { readonly id: string; readonly openedAt: Date };
+
+/** Opens the observation of an attempt. One that is never closed belongs to a killed attempt and is shown as such. */
+export async function openObservation(db: Db, tenant: string, observation: NewObservation): Promise<OpenObservation> {
+  const openedAt = new Date();
+  await db
+    .insertInto('observations')
+    .values({
+      id: observation.id,
+      tenant,
+      run_id: observation.runId,
+      turn: observation.turn,
+      call_index: observation.callIndex,
+      kind: observation.kind,
+      name: observation.name,
+      release: observation.release,
+      attempt: observation.attempt,
+      worker: observation.worker,
+      reservation: observation.reservation ?? null,
+      opened_at: openedAt,
+    })
+    .execute();
+  return { id: observation.id, openedAt };
+}
+
+/** Closes the observation of an attempt with what became of it. */
+export async function closeObservation(db: Db, open: OpenObservation, closed: ClosedObservation): Promise<void> {
+  await db
+    .updateTable('observations')
+    .set({
+      outcome: closed.outcome,
+      cause: closed.cause ?? null,
+      message: closed.message ?? null,
+      ref: closed.ref ?? null,
+      model: closed.model ?? null,
+      input_tokens: closed.usage?.inputTokens ?? null,
+      output_tokens: closed.usage?.outputTokens ?? null,
+      cache_read_tokens: closed.usage?.cacheReadTokens ?? null,
+      cache_write_tokens: closed.usage?.cacheWriteTokens ?? null,
+      reasoning_tokens: closed.usage?.reasoningTokens ?? null,
+      cost_pico: closed.costPico ?? null,
+      price_version: closed.priceVersion ?? null,
+      is_cost_simulated: closed.isCostSimulated ?? null,
+      closed_at: new Date(),
+    })
+    .where('opened_at', '=', open.openedAt)
+    .where('id', '=', open.id)
+    .execute();
+}

@@ -1,0 +1,74 @@
+import type { TopUp } from '../domain/run/message.ts';
+import { messageHash } from '../domain/run/messages.ts';
+import { appendAudit } from './audit.ts';
+import type { Db } from './database.ts';
+
+export type RunMessageClaim = {
+  readonly runId: string;
+  readonly id: string;
+  readonly turn: number;
+  readonly kind: string;
+  readonly principal: string;
+};
+
+export type RunMessages = ReturnType<typeof createRunMessages>;
+
+/** Keeps the ids of messages a run has perceived, for ever: what the run's own memory forgets is caught here. */
+export function createRunMessages(db: Db) {
+  return {
+    /**
+     * Claims a message for a turn of a run. True for the first claim and for its retries, which come with the same turn; false for a
+     * message that an earlier turn has perceived.
+     */
+    async claim(tenant: string, message: RunMessageClaim): Promise<boolean> {
+      await insertClaim(db, tenant, message);
+      const row = await db
+        .selectFrom('run_messages')
+        .select('turn')
+        .where('tenant', '=', tenant)
+        .where('run_id', '=', message.runId)
+        .where('id_hash', '=', messageHash(message.id))
+        .executeTakeFirst();
+      return row?.turn === message.turn;
+    },
+
+    /** Raises a run's budget account once per message id. The claim, the account and the audit are one transaction. */
+    async topUp(tenant: string, message: RunMessageClaim, topUp: TopUp): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        if (!(await insertClaim(tx, tenant, message))) return;
+        await tx
+          .updateTable('budget_accounts')
+          .set((eb) => ({
+            cap_pico: eb('cap_pico', '+', topUp.costPico ?? '0'),
+            cap_tokens: eb('cap_tokens', '+', String(topUp.tokens ?? 0)),
+          }))
+          .where('tenant', '=', tenant)
+          .where('kind', '=', 'run')
+          .where('id', '=', message.runId)
+          .execute();
+        await appendAudit(tx, tenant, {
+          principal: message.principal,
+          action: 'budget.top-up',
+          target: message.runId,
+          after: topUp,
+        });
+      });
+    },
+  };
+}
+
+async function insertClaim(db: Db, tenant: string, message: RunMessageClaim): Promise<boolean> {
+  const inserted = await db
+    .insertInto('run_messages')
+    .values({
+      tenant,
+      run_id: message.runId,
+      id_hash: messageHash(message.id),
+      turn: message.turn,
+      kind: message.kind,
+      principal: message.principal,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return inserted.numInsertedOrUpdatedRows === 1n;
+}

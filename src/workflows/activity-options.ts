@@ -1,0 +1,36 @@
+import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
+import { LIMITS } from '../domain/run/limits.ts';
+
+/** A dead worker is noticed after this; its beats come every half second. */
+const HEARTBEAT_TIMEOUT_MS = 2_000;
+
+/** Time that a worker has beyond the work's own limit to say what became of it. */
+const SETTLE_MS = 15_000;
+
+/** Longest time of an activity that only reads and writes rows. */
+export const ROW_WORK_MS = 45_000;
+
+/**
+ * Options of a run's activity. What fails is retried by the server, quickly at first. Once the run is blocked (`deadlineAt` is given)
+ * the server goes on every 30 s until the run's deadline: days of waiting then cost no history.
+ */
+export function activityOptions(work: {
+  readonly workMs: number;
+  readonly taskQueue?: string;
+  readonly summary: string;
+  /** End of the run in milliseconds since the epoch, when the run is blocked; else null. */
+  readonly deadlineAt: number | null;
+}): ActivityOptions {
+  const isPatient = work.deadlineAt !== null;
+  return {
+    ...(work.taskQueue === undefined ? {} : { taskQueue: work.taskQueue }),
+    summary: work.summary,
+    startToCloseTimeout: work.workMs + SETTLE_MS,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    ...(work.deadlineAt === null
+      ? { scheduleToStartTimeout: LIMITS.retryMs }
+      : { scheduleToCloseTimeout: Math.max(1_000, work.deadlineAt - Date.now()) }),
+    retry: { initialInterval: 200, backoffCoefficient: 2, maximumInterval: isPatient ? 30_000 : 5_000 },
+  };
+}

@@ -1,0 +1,123 @@
+import { CancellationScope, condition, isCancellation, proxyActivities } from '@temporalio/workflow';
+import type { ModelActivities, RunActivities } from '../activities/create-activities.ts';
+import type { Decision } from '../domain/run/decision.ts';
+import type { Observation } from '../domain/run/observation.ts';
+import type { RunPlan } from '../domain/run/plan.ts';
+import { activityOptions, ROW_WORK_MS } from './activity-options.ts';
+import { troubleOf } from './activity-trouble.ts';
+import { awaitApproval } from './await-approval.ts';
+import { awaitHuman } from './await-human.ts';
+import { callTools } from './call-tools.ts';
+import type { Shell } from './shell.ts';
+
+type Performed = Exclude<Decision, { kind: 'end' | 'continue-as-new' }>;
+
+/**
+ * Carries out a decision: the only caller of activities in the run. Gives exactly one observation, whatever happens. Replay-safe: what it
+ * does depends on the decision, the state and recorded results.
+ */
+export async function perform(shell: Shell, decision: Performed): Promise<Observation> {
+  const startedAt = Date.now();
+  const isPatient = shell.run.blocked !== null;
+  // Time that the run is blocked is not work.
+  const activeMs = (): number => (isPatient ? 0 : Date.now() - startedAt);
+  try {
+    switch (decision.kind) {
+      case 'pause':
+        await condition(() => !shell.run.isPaused || shell.run.stop !== null);
+        return { kind: 'pause-ended' };
+      case 'await-human':
+        return await awaitHuman(shell, decision.wait);
+      case 'await-approval':
+        return await untilCalledOff(shell, isPatient, () => awaitApproval(shell, decision));
+      case 'call-tools':
+        if (!isPatient) return await callTools(shell, decision, activeMs);
+        return await untilCalledOff(shell, isPatient, () => callTools(shell, decision, activeMs));
+      case 'admit':
+      case 'perceive':
+      case 'call-model':
+      case 'reflect':
+        return await untilCalledOff(shell, isPatient, () => runActivityOf(shell, decision, activeMs));
+    }
+  } catch (error) {
+    return { kind: 'activity-failed', trouble: troubleOf(error), activeMs: activeMs() };
+  }
+}
+
+async function runActivityOf(
+  shell: Shell,
+  decision: Performed & { kind: 'admit' | 'perceive' | 'call-model' | 'reflect' },
+  activeMs: () => number,
+): Promise<Observation> {
+  const { run } = shell;
+  const { tenant } = run.start;
+  const patience = run.blocked === null ? {} : ({ patient: true } as const);
+  switch (decision.kind) {
+    case 'admit': {
+      const input = { tenant, start: run.start, ...patience };
+      return { kind: 'admitted', result: await rows(shell, `admit ${run.start.agent}`).admit(input) };
+    }
+    case 'perceive': {
+      const { inputs } = decision;
+      const summary = `before turn ${run.turn + 1} · ${inputs.length} ${inputs.length === 1 ? 'message' : 'messages'}`;
+      const result = await rows(shell, summary).perceive({ tenant, turn: run.turn, inputs, ...patience });
+      return { kind: 'perceived', ids: inputs.map((input) => input.id), result, activeMs: activeMs() };
+    }
+    case 'call-model': {
+      const { turn, delta } = decision;
+      const { callModel } = models(shell, planOf(shell), `turn ${turn} · standard · ${run.results.length} tool results`);
+      const result = await callModel({ tenant, turn, head: run.head, delta, ...patience });
+      return { kind: 'model-called', result, activeMs: activeMs() };
+    }
+    case 'reflect': {
+      const result = await rows(shell, `turn ${decision.turn} · check the answer`).reflect({
+        tenant,
+        head: run.head ?? '',
+        ...patience,
+      });
+      return { kind: 'reflected', result, activeMs: activeMs() };
+    }
+  }
+}
+
+/** Activities on the run's own queue. */
+export function rows(shell: Shell, summary: string): RunActivities {
+  return proxyActivities<RunActivities>(activityOptions({ workMs: ROW_WORK_MS, summary, deadlineAt: deadlineOf(shell) }));
+}
+
+function models(shell: Shell, plan: RunPlan, summary: string): ModelActivities {
+  const { modelTimeoutMs: workMs, modelQueue: taskQueue } = plan;
+  return proxyActivities<ModelActivities>(activityOptions({ workMs, taskQueue, summary, deadlineAt: deadlineOf(shell) }));
+}
+
+function deadlineOf({ run }: Shell): number | null {
+  return run.blocked === null ? null : run.start.deadlineAt;
+}
+
+function planOf({ run }: Shell): RunPlan {
+  if (run.plan === null) throw new Error('a model call needs the plan of the run');
+  return run.plan;
+}
+
+/** Runs work that a stop calls off, and once the run is blocked also a `retry`, which schedules it anew. */
+async function untilCalledOff(
+  shell: Shell,
+  isPatient: boolean,
+  work: () => Promise<Observation>,
+): Promise<Observation> {
+  const scope = new CancellationScope({ cancellable: true });
+  const watch = new CancellationScope({ cancellable: true });
+  const watching = watch.run(async () => {
+    await condition(() => shell.run.stop !== null || (isPatient && shell.run.blocked === null));
+    scope.cancel();
+  });
+  try {
+    return await scope.run(work);
+  } catch (error) {
+    if (isCancellation(error)) return { kind: 'called-off' };
+    throw error;
+  } finally {
+    watch.cancel();
+    await watching.catch(() => undefined);
+  }
+}

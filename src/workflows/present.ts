@@ -1,0 +1,113 @@
+import { CancellationScope, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import type { Decision } from '../domain/run/decision.ts';
+import { formatUsd } from '../domain/model/price.ts';
+import { phaseOf } from '../domain/run/phase.ts';
+import type { RunEnd } from '../domain/run/run-end.ts';
+import type { Run } from '../domain/run/run.ts';
+import { describeCall } from '../domain/run/views.ts';
+import { proxyActivities } from '@temporalio/workflow';
+import type { RunActivities } from '../activities/create-activities.ts';
+import { activityOptions, ROW_WORK_MS } from './activity-options.ts';
+import { costSearchAttributes, endSearchAttributes, phaseSearchAttributes } from './search-attributes.ts';
+import type { Shell } from './shell.ts';
+
+/**
+ * Shows what the run is about to do: live details every time, which cost no history, and search attributes and the row only when the phase
+ * changes.
+ */
+export function present(shell: Shell, decision: Decision): void {
+  const { run } = shell;
+  setCurrentDetails(detailsOf(run, decision));
+  const phase = phaseOf(run, decision);
+  if (phase === shell.phase || phase === 'ended') return;
+  shell.phase = phase;
+  upsertSearchAttributes(phaseSearchAttributes(phase, run));
+  recordProgress(shell);
+}
+
+/** Writes how far the run is to its row, in the background: waiting for a person must not wait for the database. */
+export function recordProgress(shell: Shell): void {
+  const { run, phase } = shell;
+  if (run.plan === null) return;
+  shell.cancelProgress();
+  const scope = new CancellationScope({ cancellable: true });
+  shell.cancelProgress = () => scope.cancel();
+  const { recordProgress: record } = proxyActivities<RunActivities>(
+    activityOptions({ workMs: ROW_WORK_MS, summary: `phase: ${phase}`, deadlineAt: run.start.deadlineAt }),
+  );
+  const { tenant } = run.start;
+  const progress = { tenant, phase, turns: run.turn, toolCalls: run.toolCalls, head: run.head, blocked: run.blocked };
+  shell.progress = scope.run(() => record({ ...progress, patient: true })).catch(() => undefined);
+}
+
+/** Writes the end: search attributes, live details, and the row, which is retried until it is written. */
+export async function presentEnd(shell: Shell, end: RunEnd): Promise<void> {
+  const { run } = shell;
+  shell.phase = 'ended';
+  setCurrentDetails(`**${end.outcome.kind}** after ${end.turns} turns, ${formatUsd(BigInt(end.costPico))} USD`);
+  upsertSearchAttributes(endSearchAttributes(end));
+  shell.cancelProgress();
+  if (run.plan === null || run.earlierEnd !== null) return;
+  const { recordEnd } = proxyActivities<RunActivities>({
+    ...activityOptions({ workMs: ROW_WORK_MS, summary: `end: ${end.outcome.kind}`, deadlineAt: Date.now() + END_MS }),
+  });
+  const { tenant, principal } = run.start;
+  await recordEnd({ tenant, head: run.head, end, principal, patient: true });
+}
+
+/** Shows what the run has cost so far, where an execution ends and the run does not. */
+export function presentCost(run: Run): void {
+  upsertSearchAttributes(costSearchAttributes(run.total.costPico));
+}
+
+/** The end of a run is kept even when the database is away for a month. */
+const END_MS = 30 * 24 * 60 * 60 * 1000;
+
+function detailsOf(run: Run, decision: Decision): string {
+  const spent = `turn ${run.turn} · ${run.toolCalls} tool calls · ${formatUsd(BigInt(run.total.costPico))} USD`;
+  const lines = [`**${headline(decision)}**`, '', spent];
+  if (run.blocked !== null) {
+    const { cause, message, mend } = run.blocked;
+    lines.push('', `Blocked (${cause}): ${message}`, '', mend ?? 'It goes on by itself when the cause is gone.');
+  }
+  if (run.answer !== null) lines.push('', `Last answer: ${run.answer.preview}`);
+  return lines.join('\n');
+}
+
+function headline(decision: Decision): string {
+  switch (decision.kind) {
+    case 'admit':
+      return 'is being admitted';
+    case 'perceive':
+      return `hears ${decision.inputs.length} messages`;
+    case 'call-model':
+      return `turn ${decision.turn}: asks the model`;
+    case 'call-tools':
+      return `turn ${decision.turn}: ${decision.calls.map(describeCall).join(', ')}`;
+    case 'await-approval':
+      return `turn ${decision.turn}: waits for approval of ${describeCall(decision.call)}`;
+    case 'await-human':
+      return waitHeadline(decision.wait);
+    case 'reflect':
+      return `turn ${decision.turn}: checks its answer`;
+    case 'pause':
+      return 'is paused';
+    case 'continue-as-new':
+      return 'continues as new';
+    case 'end':
+      return `ends: ${decision.end.outcome.kind}`;
+  }
+}
+
+function waitHeadline(wait: (Decision & { kind: 'await-human' })['wait']): string {
+  switch (wait.kind) {
+    case 'message':
+      return 'waits for the next message';
+    case 'answer':
+      return 'waits for an answer to its question';
+    case 'top-up':
+      return `has used up its ${wait.dimension} and waits for a top-up`;
+    case 'unknown-effect':
+      return `stopped: nobody knows whether effect ${wait.effectKey} happened. Look, then: perdure effect resolve ${wait.effectKey} --as succeeded|failed`;
+  }
+}
