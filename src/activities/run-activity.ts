@@ -15,7 +15,10 @@ export function agentRunIdOfActivity(): string {
  * and at once where a person is needed, the run is told and says that it is blocked. Once it is blocked (`patient`) the server
  * goes on retrying until the cause is gone.
  */
-export async function runActivity<Result>(input: { readonly patient?: true }, work: () => Promise<Result>): Promise<Result> {
+export async function runActivity<Result>(
+  input: { readonly patient?: true },
+  work: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await withHeartbeats(work);
   } catch (error) {

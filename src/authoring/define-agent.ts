@@ -71,11 +71,12 @@ export function defineAgent(spec: AgentSpec): Agent {
   if (!/^[a-z][a-z0-9-]{0,47}$/.test(spec.name)) refuse('name must be kebab-case, 1 to 48 characters');
   if (!(spec.requirements.costPerRunUsd > 0)) refuse('requirements.costPerRunUsd must be above 0');
   if (!(spec.requirements.latencyP95Ms > 0)) refuse('requirements.latencyP95Ms must be above 0');
-  const names = spec.tools.map((tool) => `${tool.contract.name}`);
+  const names = spec.tools.map((tool) => tool.contract.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) refuse(`tool ${twice} is listed twice; a release names one version of each tool`);
   for (const rule of spec.approvals ?? []) {
-    if (!names.includes(rule.tool)) refuse(`approval rule ${rule.name} names the tool ${rule.tool}, which the agent does not have`);
+    if (!names.includes(rule.tool))
+      refuse(`approval rule ${rule.name} names the tool ${rule.tool}, which the agent does not have`);
   }
   return spec;
 }

@@ -85,7 +85,8 @@ export type Tool = {
   readonly secrets: readonly string[];
   readonly parseInput: (input: JsonValue) => Parsed;
   readonly businessKey: ((input: JsonValue) => string) | null;
-  readonly reconcile: ((key: string, input: JsonValue, context: ToolContext) => Promise<Reconciliation<JsonValue>>) | null;
+  readonly reconcile:
+    ((key: string, input: JsonValue, context: ToolContext) => Promise<Reconciliation<JsonValue>>) | null;
   readonly run: (input: JsonValue, context: ToolContext) => Promise<JsonValue>;
 };
 
@@ -157,10 +158,12 @@ function checkSpec(spec: ToolSpec<z.ZodType, z.ZodType>): void {
   };
   if (!/^[a-z][A-Za-z0-9]{0,47}$/.test(spec.name)) refuse('name must be camelCase, 1 to 48 letters and digits');
   if (!/^\d+\.\d+\.\d+$/.test(spec.version)) refuse(`version must be like 1.0.0, got ${JSON.stringify(spec.version)}`);
-  if (spec.taskQueue !== undefined && !/^[a-z][a-z0-9-]{0,31}$/.test(spec.taskQueue)) refuse('taskQueue must be kebab-case');
+  if (spec.taskQueue !== undefined && !/^[a-z][a-z0-9-]{0,31}$/.test(spec.taskQueue))
+    refuse('taskQueue must be kebab-case');
   const isLocal = spec.execution === 'local';
   if (isLocal && isWrite(spec.effect)) refuse("execution 'local' is for reads; a write needs an activity of its own");
-  if (isLocal && (spec.timeoutMs ?? 0) > LOCAL_TIMEOUT_MS_MAX) refuse(`a local tool may take ${LOCAL_TIMEOUT_MS_MAX} ms`);
+  if (isLocal && (spec.timeoutMs ?? 0) > LOCAL_TIMEOUT_MS_MAX)
+    refuse(`a local tool may take ${LOCAL_TIMEOUT_MS_MAX} ms`);
   if (!isWrite(spec.effect) && (spec.idempotencyKey ?? spec.reconcile) !== undefined) {
     refuse('idempotencyKey and reconcile are for writes; a read has no effect to keep once');
   }

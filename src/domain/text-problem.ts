@@ -16,7 +16,8 @@ export function textProblem(field: string, text: unknown): string | null {
   if (bytes > LIMITS.inputBytesMax) {
     return `${field} has ${bytes} bytes, at most ${LIMITS.inputBytesMax} are taken; shorten it or give the agent a tool that reads it`;
   }
-  if (!text.isWellFormed()) return `${field} is not valid Unicode (broken UTF-8 or a lone surrogate); encode it as UTF-8`;
+  if (!text.isWellFormed())
+    return `${field} is not valid Unicode (broken UTF-8 or a lone surrogate); encode it as UTF-8`;
   const position = text.search(CONTROL_CHARACTER);
   if (position === -1) return null;
   const code = text.charCodeAt(position).toString(16).padStart(4, '0').toUpperCase();

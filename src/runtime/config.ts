@@ -39,7 +39,13 @@ export function readWorkerConfig(env: Environment): WorkerConfig {
     agentsDirectory: env['PERDURE_AGENTS_DIR'] || 'agents',
     modelTimeoutMs: readWhole(env, 'PERDURE_MODEL_TIMEOUT_MS', MODEL_TIMEOUT_MS, { min: 100, max: 3_600_000 }),
     turnsPerExecution: readWhole(env, 'PERDURE_TURNS_PER_EXECUTION', 50, { min: 1, max: 50 }),
-    logLevel: readPattern(env, 'PERDURE_LOG_LEVEL', /^(trace|debug|info|warn|error|fatal)$/, 'warn', 'trace, debug, info, warn, error or fatal'),
+    logLevel: readPattern(
+      env,
+      'PERDURE_LOG_LEVEL',
+      /^(trace|debug|info|warn|error|fatal)$/,
+      'warn',
+      'trace, debug, info, warn, error or fatal',
+    ),
   };
 }
 
@@ -59,7 +65,9 @@ function readRoles(env: Environment): readonly WorkerRole[] {
   return text.split(',').map((name) => {
     const role = WORKER_ROLES.find((known) => known === name.trim());
     if (role !== undefined) return role;
-    throw new ConfigurationError(`PERDURE_ROLES names ${JSON.stringify(name)}; the roles are ${WORKER_ROLES.join(', ')}`);
+    throw new ConfigurationError(
+      `PERDURE_ROLES names ${JSON.stringify(name)}; the roles are ${WORKER_ROLES.join(', ')}`,
+    );
   });
 }
 
@@ -77,5 +85,7 @@ function readWhole(
 ): number {
   const number = Number(env[name] || fallback);
   if (Number.isInteger(number) && number >= min && number <= max) return number;
-  throw new ConfigurationError(`${name} must be a whole number from ${min} to ${max}, got ${JSON.stringify(env[name])}`);
+  throw new ConfigurationError(
+    `${name} must be a whole number from ${min} to ${max}, got ${JSON.stringify(env[name])}`,
+  );
 }

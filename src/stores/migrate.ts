@@ -21,8 +21,10 @@ export async function migrate(db: Db): Promise<void> {
   });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const hint = reason.includes('corrupted migrations') ? ' It was made by a newer version of Perdure: upgrade, or use another database.' : '';
+    const reason = error instanceof Error ? error.message : 'unknown reason';
+    const hint = reason.includes('corrupted migrations')
+      ? ' It was made by a newer version of Perdure: upgrade, or use another database.'
+      : '';
     throw new Error(`the database could not be brought to this version's schema: ${reason}.${hint}`, { cause: error });
   }
   await ensurePartitions(db);

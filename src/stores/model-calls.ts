@@ -31,6 +31,14 @@ export type Charge =
   | { readonly kind: 'free' }
   | { readonly kind: 'held' };
 
+/** An attempt at a turn's model call that is under way. */
+export type ModelAttempt = {
+  readonly runId: string;
+  readonly turn: number;
+  readonly reservationId: string;
+  readonly observation: OpenObservation;
+};
+
 export type ModelCalls = ReturnType<typeof createModelCalls>;
 
 /**
@@ -40,75 +48,92 @@ export type ModelCalls = ReturnType<typeof createModelCalls>;
  */
 export function createModelCalls(db: Db, failpoint: Failpoint = noFailpoint) {
   return {
-    /** Opens an attempt: gives a reply that was kept, refuses what the budget cannot bear, or reserves the worst case. */
-    async reserve(tenant: string, reservation: Reservation, observation: NewObservation): Promise<Reserved> {
-      const { runId, turn } = observation;
-      return db.transaction().execute(async (tx) => {
-        const account = await lockAccount(tx, tenant, runId);
-        const total = { costPico: account.spent_pico, tokens: Number(account.spent_tokens) };
-        const kept = await findReply(tx, tenant, runId, turn);
-        if (kept !== null) return { kind: 'replied', reply: kept, total };
-        await tx
-          .updateTable('budget_reservations')
-          .set({ state: 'held' })
-          .where('tenant', '=', tenant)
-          .where('run_id', '=', runId)
-          .where('turn', '=', turn)
-          .where('state', '=', 'reserved')
-          .execute();
-        const calls = await countCalls(tx, tenant, runId, turn);
-        if (calls >= reservation.callsMax) return { kind: 'too-many-calls', calls };
-        const dimension = refusedBy(account, reservation);
-        if (dimension !== null) return { kind: 'budget-refused', dimension, total };
-        await tx
-          .insertInto('budget_reservations')
-          .values({
-            tenant,
-            id: reservation.id,
-            run_id: runId,
-            turn,
-            state: 'reserved',
-            worst_pico: reservation.worstPico,
-            worst_tokens: reservation.worstTokens,
-          })
-          .execute();
-        await moveHeld(tx, tenant, runId, reservation.worstPico, BigInt(reservation.worstTokens));
-        const open = await openObservation(tx, tenant, { ...observation, reservation: reservation.id });
-        return { kind: 'reserved', observation: open };
-      });
-    },
-
-    /**
-     * Closes an attempt: charges it, keeps its reply unless another attempt was faster, and gives the reply that counts with the run's
-     * total. An attempt that was given up and still answers is charged too: the provider has charged it.
-     */
-    async settle(
+    reserve: (tenant: string, reservation: Reservation, observation: NewObservation) =>
+      reserve(db, tenant, reservation, observation),
+    settle: (
       tenant: string,
-      attempt: { readonly runId: string; readonly turn: number; readonly reservationId: string; readonly observation: OpenObservation },
+      attempt: ModelAttempt,
       charge: Charge,
       closed: ClosedObservation,
       reply: StoredReply | null,
-    ): Promise<{ reply: StoredReply | null; total: RunTotal }> {
-      return db.transaction().execute(async (tx) => {
-        await lockAccount(tx, tenant, attempt.runId);
-        await chargeReservation(tx, tenant, attempt.runId, attempt.reservationId, charge);
-        await closeObservation(tx, attempt.observation, closed);
-        if (reply !== null) {
-          await tx
-            .insertInto('model_replies')
-            .values({ tenant, run_id: attempt.runId, turn: attempt.turn, result: JSON.stringify(reply) })
-            .onConflict((conflict) => conflict.doNothing())
-            .execute();
-        }
-        await failpoint('model:settling');
-        const account = await lockAccount(tx, tenant, attempt.runId);
-        return {
-          reply: reply === null ? null : await findReply(tx, tenant, attempt.runId, attempt.turn),
-          total: { costPico: account.spent_pico, tokens: Number(account.spent_tokens) },
-        };
-      });
-    },
+    ) => settle(db, failpoint, tenant, attempt, charge, closed, reply),
   };
+}
+
+/** Opens an attempt: gives a reply that was kept, refuses what the budget cannot bear, or reserves the worst case. */
+async function reserve(
+  db: Db,
+  tenant: string,
+  reservation: Reservation,
+  observation: NewObservation,
+): Promise<Reserved> {
+  const { runId, turn } = observation;
+  return db.transaction().execute(async (tx) => {
+    const account = await lockAccount(tx, tenant, runId);
+    const total = { costPico: account.spent_pico, tokens: Number(account.spent_tokens) };
+    const kept = await findReply(tx, tenant, runId, turn);
+    if (kept !== null) return { kind: 'replied', reply: kept, total };
+    await tx
+      .updateTable('budget_reservations')
+      .set({ state: 'held' })
+      .where('tenant', '=', tenant)
+      .where('run_id', '=', runId)
+      .where('turn', '=', turn)
+      .where('state', '=', 'reserved')
+      .execute();
+    const calls = await countCalls(tx, tenant, runId, turn);
+    if (calls >= reservation.callsMax) return { kind: 'too-many-calls', calls };
+    const dimension = refusedBy(account, reservation);
+    if (dimension !== null) return { kind: 'budget-refused', dimension, total };
+    await tx
+      .insertInto('budget_reservations')
+      .values({
+        tenant,
+        id: reservation.id,
+        run_id: runId,
+        turn,
+        state: 'reserved',
+        worst_pico: reservation.worstPico,
+        worst_tokens: reservation.worstTokens,
+      })
+      .execute();
+    await moveHeld(tx, tenant, runId, reservation.worstPico, BigInt(reservation.worstTokens));
+    const open = await openObservation(tx, tenant, { ...observation, reservation: reservation.id });
+    return { kind: 'reserved', observation: open };
+  });
+}
+
+/**
+ * Closes an attempt: charges it, keeps its reply unless another attempt was faster, and gives the reply that counts with the run's
+ * total. An attempt that was given up and still answers is charged too: the provider has charged it.
+ */
+async function settle(
+  db: Db,
+  failpoint: Failpoint,
+  tenant: string,
+  attempt: ModelAttempt,
+  charge: Charge,
+  closed: ClosedObservation,
+  reply: StoredReply | null,
+): Promise<{ reply: StoredReply | null; total: RunTotal }> {
+  return db.transaction().execute(async (tx) => {
+    await lockAccount(tx, tenant, attempt.runId);
+    await chargeReservation(tx, tenant, attempt.runId, attempt.reservationId, charge);
+    await closeObservation(tx, attempt.observation, closed);
+    if (reply !== null) {
+      await tx
+        .insertInto('model_replies')
+        .values({ tenant, run_id: attempt.runId, turn: attempt.turn, result: JSON.stringify(reply) })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
+    await failpoint('model:settling');
+    const account = await lockAccount(tx, tenant, attempt.runId);
+    return {
+      reply: reply === null ? null : await findReply(tx, tenant, attempt.runId, attempt.turn),
+      total: { costPico: account.spent_pico, tokens: Number(account.spent_tokens) },
+    };
+  });
 }
 
 async function lockAccount(tx: Db, tenant: string, runId: string) {
@@ -119,7 +144,9 @@ async function lockAccount(tx: Db, tenant: string, runId: string) {
     .where('kind', '=', 'run')
     .where('id', '=', runId)
     .forUpdate()
-    .executeTakeFirstOrThrow(() => new Error(`run ${runId} has no budget account; it was not admitted, or it was erased`));
+    .executeTakeFirstOrThrow(
+      () => new Error(`run ${runId} has no budget account; it was not admitted, or it was erased`),
+    );
 }
 
 async function findReply(tx: Db, tenant: string, runId: string, turn: number): Promise<StoredReply | null> {
@@ -146,7 +173,14 @@ async function countCalls(tx: Db, tenant: string, runId: string, turn: number): 
 }
 
 function refusedBy(
-  account: { cap_pico: string; cap_tokens: string; spent_pico: string; spent_tokens: string; held_pico: string; held_tokens: string },
+  account: {
+    cap_pico: string;
+    cap_tokens: string;
+    spent_pico: string;
+    spent_tokens: string;
+    held_pico: string;
+    held_tokens: string;
+  },
   reservation: Reservation,
 ): Dimension | null {
   const pico = BigInt(account.spent_pico) + BigInt(account.held_pico) + reservation.worstPico;

@@ -18,7 +18,9 @@ export async function ensurePartitions(db: Db): Promise<void> {
       const [from, to] = [week, week + 1].map((number) => new Date(number * WEEK_MS).toISOString());
       const name = `perdure.${table}_w${week}`;
       await sql
-        .raw(`create table if not exists ${name} partition of perdure.${table} for values from ('${from}') to ('${to}')`)
+        .raw(
+          `create table if not exists ${name} partition of perdure.${table} for values from ('${from}') to ('${to}')`,
+        )
         .execute(db)
         .catch(ignoreExisting);
     }

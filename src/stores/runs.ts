@@ -4,7 +4,7 @@ import type { RunEnd } from '../domain/run/run-end.ts';
 import type { Blocked } from '../domain/run/run.ts';
 import type { RunPlan } from '../domain/run/plan.ts';
 import { appendAudit } from './audit.ts';
-import type { Db, StoredReply } from './database.ts';
+import type { Db } from './database.ts';
 import { LruCache } from './lru-cache.ts';
 
 /** What never changes about a run after admission. */
@@ -42,121 +42,122 @@ export type Runs = ReturnType<typeof createRuns>;
 
 /** Keeps the rows of runs: a projection of what the workflows know, and what must outlive them. */
 export function createRuns(db: Db) {
-  const facts = new LruCache<RunFacts>(CACHED_RUNS_MAX);
+  const cache = new LruCache<RunFacts>(CACHED_RUNS_MAX);
   return {
-    /**
-     * Inserts the row of a run, its start key and its budget account in one transaction. Gives what is stored: on a retry, or after the
-     * execution was forgotten, that is the earlier row.
-     */
-    async admit(tenant: string, run: NewRun): Promise<{ plan: RunPlan; end: RunEnd | null }> {
-      return db.transaction().execute(async (tx) => {
-        const { keyHash, deadlineAt, plan, ...rest } = run;
-        const inserted = await tx
-          .insertInto('runs')
-          .values({ tenant, ...rest, plan: JSON.stringify(plan), phase: 'running', deadline_at: new Date(deadlineAt) })
-          .onConflict((conflict) => conflict.doNothing())
-          .executeTakeFirst();
-        if (inserted.numInsertedOrUpdatedRows === 1n) {
-          await tx
-            .insertInto('start_keys')
-            .values({ tenant, kind: run.kind, key_hash: keyHash, run_id: run.id })
-            .onConflict((conflict) => conflict.doNothing())
-            .execute();
-          await tx
-            .insertInto('budget_accounts')
-            .values({ tenant, kind: 'run', id: run.id, cap_pico: plan.limits.costPico, cap_tokens: plan.limits.tokens })
-            .execute();
-          await appendAudit(tx, tenant, {
-            principal: run.principal,
-            action: 'run.start',
-            target: run.id,
-            after: { agent: run.agent, release: run.release, mode: run.mode },
-          });
-        }
-        const row = await tx
-          .selectFrom('runs')
-          .select(['plan', 'run_end'])
-          .where('tenant', '=', tenant)
-          .where('id', '=', run.id)
-          .executeTakeFirstOrThrow();
-        return { plan: row.plan, end: row.run_end };
-      });
-    },
-
-    /** Gives what never changes about a run. */
-    async factsOf(tenant: string, id: string): Promise<RunFacts> {
-      const cached = facts.get(`${tenant} ${id}`);
-      if (cached !== undefined) return cached;
-      const row = await db
-        .selectFrom('runs')
-        .select(['id', 'agent', 'kind', 'mode', 'release', 'scope', 'root', 'principal'])
-        .where('tenant', '=', tenant)
-        .where('id', '=', id)
-        .executeTakeFirst();
-      if (row === undefined) throw new Error(`run ${id} has no row; it was not admitted, or it was erased`);
-      facts.set(`${tenant} ${id}`, row, 1);
-      return row;
-    },
-
-    /** Writes how far a run is. An ended run stays ended: a late write changes nothing. */
-    async recordProgress(tenant: string, id: string, progress: RunProgress): Promise<void> {
-      await db
-        .updateTable('runs')
-        .set({
-          phase: progress.phase,
-          turns: progress.turns,
-          tool_calls: progress.toolCalls,
-          head: progress.head,
-          blocked: progress.blocked === null ? null : JSON.stringify(progress.blocked),
-          phase_at: sql<Date>`now()`,
-        })
-        .where('tenant', '=', tenant)
-        .where('id', '=', id)
-        .where('run_end', 'is', null)
-        .execute();
-    },
-
-    /** Writes the end of a run, once. */
-    async recordEnd(tenant: string, id: string, head: string | null, end: RunEnd, principal: string): Promise<void> {
-      await db.transaction().execute(async (tx) => {
-        const updated = await tx
-          .updateTable('runs')
-          .set({
-            phase: 'ended',
-            blocked: null,
-            turns: end.turns,
-            tool_calls: end.toolCalls,
-            head,
-            run_end: JSON.stringify(end),
-            phase_at: sql<Date>`now()`,
-            ended_at: sql<Date>`now()`,
-          })
-          .where('tenant', '=', tenant)
-          .where('id', '=', id)
-          .where('run_end', 'is', null)
-          .executeTakeFirst();
-        if (updated.numUpdatedRows === 0n) return;
-        await tx
-          .updateTable('approvals')
-          .set({ state: 'expired', decided_by: 'perdure', decided_at: sql<Date>`now()`, reason: 'the run ended' })
-          .where('tenant', '=', tenant)
-          .where('run_id', '=', id)
-          .where('state', '=', 'pending')
-          .execute();
-        await appendAudit(tx, tenant, { principal, action: 'run.end', target: id, after: end.outcome });
-      });
-    },
-
-    /** Gives the reply of a turn when one was paid for and kept. */
-    async findReply(tenant: string, id: string, turn: number): Promise<StoredReply | null> {
-      const row = await db
-        .selectFrom('model_replies')
-        .select('result')
-        .where('tenant', '=', tenant)
-        .where('run_id', '=', id)
-        .where('turn', '=', turn)
-        .executeTakeFirst();
-      return row?.result ?? null;
-    },
+    admit: (tenant: string, run: NewRun) => admit(db, tenant, run),
+    factsOf: (tenant: string, id: string) => factsOf(db, cache, tenant, id),
+    recordProgress: (tenant: string, id: string, progress: RunProgress) => recordProgress(db, tenant, id, progress),
+    recordEnd: (tenant: string, id: string, head: string | null, end: RunEnd, principal: string) =>
+      recordEnd(db, tenant, id, head, end, principal),
   };
+}
+
+/**
+ * Inserts the row of a run, its start key and its budget account in one transaction. Gives what is stored: on a retry, or after the
+ * execution was forgotten, that is the earlier row.
+ */
+async function admit(db: Db, tenant: string, run: NewRun): Promise<{ plan: RunPlan; end: RunEnd | null }> {
+  return db.transaction().execute(async (tx) => {
+    const { keyHash, deadlineAt, plan, ...rest } = run;
+    const inserted = await tx
+      .insertInto('runs')
+      .values({ tenant, ...rest, plan: JSON.stringify(plan), phase: 'running', deadline_at: new Date(deadlineAt) })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirst();
+    if (inserted.numInsertedOrUpdatedRows === 1n) {
+      await tx
+        .insertInto('start_keys')
+        .values({ tenant, kind: run.kind, key_hash: keyHash, run_id: run.id })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      await tx
+        .insertInto('budget_accounts')
+        .values({ tenant, kind: 'run', id: run.id, cap_pico: plan.limits.costPico, cap_tokens: plan.limits.tokens })
+        .execute();
+      await appendAudit(tx, tenant, {
+        principal: run.principal,
+        action: 'run.start',
+        target: run.id,
+        after: { agent: run.agent, release: run.release, mode: run.mode },
+      });
+    }
+    const row = await tx
+      .selectFrom('runs')
+      .select(['plan', 'run_end'])
+      .where('tenant', '=', tenant)
+      .where('id', '=', run.id)
+      .executeTakeFirstOrThrow();
+    return { plan: row.plan, end: row.run_end };
+  });
+}
+
+/** Gives what never changes about a run. */
+async function factsOf(db: Db, cache: LruCache<RunFacts>, tenant: string, id: string): Promise<RunFacts> {
+  const cached = cache.get(`${tenant} ${id}`);
+  if (cached !== undefined) return cached;
+  const row = await db
+    .selectFrom('runs')
+    .select(['id', 'agent', 'kind', 'mode', 'release', 'scope', 'root', 'principal'])
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (row === undefined) throw new Error(`run ${id} has no row; it was not admitted, or it was erased`);
+  cache.set(`${tenant} ${id}`, row, 1);
+  return row;
+}
+
+/** Writes how far a run is. An ended run stays ended: a late write changes nothing. */
+async function recordProgress(db: Db, tenant: string, id: string, progress: RunProgress): Promise<void> {
+  await db
+    .updateTable('runs')
+    .set({
+      phase: progress.phase,
+      turns: progress.turns,
+      tool_calls: progress.toolCalls,
+      head: progress.head,
+      blocked: progress.blocked === null ? null : JSON.stringify(progress.blocked),
+      phase_at: sql<Date>`now()`,
+    })
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
+    .where('run_end', 'is', null)
+    .execute();
+}
+
+/** Writes the end of a run, once. */
+async function recordEnd(
+  db: Db,
+  tenant: string,
+  id: string,
+  head: string | null,
+  end: RunEnd,
+  principal: string,
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    const updated = await tx
+      .updateTable('runs')
+      .set({
+        phase: 'ended',
+        blocked: null,
+        turns: end.turns,
+        tool_calls: end.toolCalls,
+        head,
+        run_end: JSON.stringify(end),
+        phase_at: sql<Date>`now()`,
+        ended_at: sql<Date>`now()`,
+      })
+      .where('tenant', '=', tenant)
+      .where('id', '=', id)
+      .where('run_end', 'is', null)
+      .executeTakeFirst();
+    if (updated.numUpdatedRows === 0n) return;
+    await tx
+      .updateTable('approvals')
+      .set({ state: 'expired', decided_by: 'perdure', decided_at: sql<Date>`now()`, reason: 'the run ended' })
+      .where('tenant', '=', tenant)
+      .where('run_id', '=', id)
+      .where('state', '=', 'pending')
+      .execute();
+    await appendAudit(tx, tenant, { principal, action: 'run.end', target: id, after: end.outcome });
+  });
 }

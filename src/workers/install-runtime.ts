@@ -11,8 +11,8 @@ export function installRuntime(logger: Logger): void {
     shutdownSignals: [],
     logger: new DefaultLogger('INFO', ({ level, message, meta }) => {
       const { error, ...fields } = { error: undefined, ...meta };
-      const level_ = level === 'ERROR' ? 'error' : level === 'WARN' ? 'warn' : 'info';
-      logger[level_]({ ...fields, ...(error === undefined ? {} : { err: error }) }, message);
+      const severity = level === 'ERROR' ? 'error' : level === 'WARN' ? 'warn' : 'info';
+      logger[severity]({ ...fields, ...(error === undefined ? {} : { err: error }) }, message);
     }),
     telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN' }), forward: {} } },
   });

@@ -49,26 +49,48 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
     workers.push(await Worker.create({ ...shared, connection, namespace: temporal.namespace, ...options }));
   }
   const house = config.roles.includes('ops') ? keepHouse(db, logger) : null;
-  const running = Promise.all(workers.map((worker) => worker.run()));
-  const finished = running.then(async () => {
+  const finished = runAll(workers).finally(async () => {
     house?.stop();
     await connection.close();
     await db.destroy();
   });
+  // Whoever started the workers hears of a failure when it awaits `finished`; until then it must not end the process.
   finished.catch(() => undefined);
   return {
     finished,
     shutdown: async () => {
-      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      stopAll(workers);
       await finished;
     },
   };
 }
 
-function createDependencies(setup: WorkersSetup, db: ReturnType<typeof openDatabase>, worker: string): ActivityDependencies {
+/** Runs workers until they are stopped. When one fails the others are stopped too: half a process serves nobody. */
+async function runAll(workers: readonly Worker[]): Promise<void> {
+  const runs = workers.map((worker) => worker.run());
+  try {
+    await Promise.all(runs);
+  } catch (error) {
+    stopAll(workers);
+    await Promise.allSettled(runs);
+    throw error;
+  }
+}
+
+function stopAll(workers: readonly Worker[]): void {
+  for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+}
+
+function createDependencies(
+  setup: WorkersSetup,
+  db: ReturnType<typeof openDatabase>,
+  worker: string,
+): ActivityDependencies {
   const { config, agents, env, scripts } = setup;
   const failpoint = armFailpoints(env);
-  const rehearsals = new Map([...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal]])));
+  const rehearsals = new Map(
+    [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal]])),
+  );
   return {
     stores: createStores(db, { failpoint }),
     agents,
@@ -91,7 +113,10 @@ function createDependencies(setup: WorkersSetup, db: ReturnType<typeof openDatab
 }
 
 /** One worker per task queue of the roles, so that each scales on its own. */
-async function workersOf({ config, agents }: WorkersSetup, dependencies: ActivityDependencies): Promise<WorkerOptions[]> {
+async function workersOf(
+  { config, agents }: WorkersSetup,
+  dependencies: ActivityDependencies,
+): Promise<WorkerOptions[]> {
   const { queuePrefix, roles } = config;
   const tool = createToolActivity(dependencies);
   const options: WorkerOptions[] = [];

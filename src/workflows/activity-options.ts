@@ -1,5 +1,7 @@
-import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { RunActivities } from '../activities/create-activities.ts';
 import { LIMITS } from '../domain/run/limits.ts';
+import type { Run } from '../domain/run/run.ts';
 
 /** A dead worker is noticed after this; its beats come every half second. */
 const HEARTBEAT_TIMEOUT_MS = 2_000;
@@ -33,4 +35,14 @@ export function activityOptions(work: {
       : { scheduleToCloseTimeout: Math.max(1_000, work.deadlineAt - Date.now()) }),
     retry: { initialInterval: 200, backoffCoefficient: 2, maximumInterval: isPatient ? 30_000 : 5_000 },
   };
+}
+
+/** Activities on the run's own queue, which read and write rows. */
+export function rows(run: Run, summary: string): RunActivities {
+  return proxyActivities<RunActivities>(activityOptions({ workMs: ROW_WORK_MS, summary, deadlineAt: deadlineOf(run) }));
+}
+
+/** End of a blocked run, until which its activity is retried; null while the run is not blocked. */
+export function deadlineOf(run: Run): number | null {
+  return run.blocked === null ? null : run.start.deadlineAt;
 }

@@ -5,7 +5,11 @@ import type { ActivityTrouble } from '../domain/run/results.ts';
 /** Reads why an activity gave no result. Anything unexpected is `infra` and blocks the run: it is not the request's fault. */
 export function troubleOf(error: unknown): ActivityTrouble {
   if (!(error instanceof ActivityFailure)) {
-    return { cause: 'infra', disposition: 'transient', message: error instanceof Error ? error.message : String(error) };
+    return {
+      cause: 'infra',
+      disposition: 'transient',
+      message: error instanceof Error ? error.message : String(error),
+    };
   }
   const { cause, activityType } = error;
   if (cause instanceof TimeoutFailure) return timeoutTrouble(activityType, cause);

@@ -58,7 +58,8 @@ async function continueAsNew(shell: Shell): Promise<void> {
 /** The deadline counts everything, waiting included. Its timer ends with the execution. */
 function watchDeadline(shell: Shell): void {
   const remainingMs = Math.max(1, shell.run.start.deadlineAt - Date.now());
-  sleep(remainingMs, { summary: 'deadline of the run' })
-    .then(() => observe(shell, { kind: 'deadline-passed' }))
-    .catch(() => undefined);
+  void sleep(remainingMs, { summary: 'deadline of the run' }).then(
+    () => observe(shell, { kind: 'deadline-passed' }),
+    () => undefined,
+  );
 }

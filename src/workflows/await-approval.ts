@@ -2,7 +2,7 @@ import { condition } from '@temporalio/workflow';
 import type { Decision } from '../domain/run/decision.ts';
 import { callOfApproval } from '../domain/run/messages.ts';
 import type { Observation } from '../domain/run/observation.ts';
-import { rows } from './perform.ts';
+import { rows } from './activity-options.ts';
 import type { Shell } from './shell.ts';
 
 /** Asks a person for a call, waits for the decision or the deadline, and has what was decided written. The deadline is a timer. */
@@ -15,12 +15,15 @@ export async function awaitApproval(
   const approvalId = call.approval?.id ?? '';
   const decided = () => callOfApproval(shell.run, approvalId)?.approval?.decision;
   const summary = `turn ${turn}: ${call.tool} needs approval`;
-  const deadlineAt = await rows(shell, summary).requestApproval({ tenant, turn, call, ...patience });
+  const deadlineAt = await rows(shell.run, summary).requestApproval({ tenant, turn, call, ...patience });
   await condition(() => decided() !== undefined, Math.max(1, deadlineAt - Date.now()), {
     summary: `approval of ${call.tool} expires`,
   });
   const decision = decided() ?? null;
-  const result = await rows(shell, `turn ${turn}: ${call.tool} ${decision?.decision.kind ?? 'expired'}`).settleApproval({
+  const result = await rows(
+    shell.run,
+    `turn ${turn}: ${call.tool} ${decision?.decision.kind ?? 'expired'}`,
+  ).settleApproval({
     tenant,
     turn,
     call,
@@ -28,7 +31,11 @@ export async function awaitApproval(
     ...patience,
   });
   if (result.kind === 'invalid-edit' && decision !== null) {
-    shell.rejected.push({ id: decision.id, kind: 'decideApproval', problem: `the edited arguments are not valid: ${result.message}` });
+    shell.rejected.push({
+      id: decision.id,
+      kind: 'decideApproval',
+      problem: `the edited arguments are not valid: ${result.message}`,
+    });
   }
   return { kind: 'approval-settled', index: call.index, result };
 }

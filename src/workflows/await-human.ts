@@ -10,7 +10,9 @@ export async function awaitHuman(shell: Shell, wait: HumanWait): Promise<Observa
     await condition(() => isWoken(shell.run, wait));
     return { kind: 'human-waited', isOver: false };
   }
-  const isInTime = await condition(() => isWoken(shell.run, wait), wait.deadlineMs, { summary: 'the question expires' });
+  const isInTime = await condition(() => isWoken(shell.run, wait), wait.deadlineMs, {
+    summary: 'the question expires',
+  });
   return { kind: 'human-waited', isOver: !isInTime };
 }
 

@@ -14,7 +14,11 @@ type ToolActivities = { readonly [activityType: string]: (input: ExecuteToolInpu
 type Called = { readonly index: number } & ({ readonly result: ToolResult } | { readonly trouble: ActivityTrouble });
 
 /** Makes the calls of one group at once: reads together, or a single write. One that gives no result does not take the others' with it. */
-export async function callTools(shell: Shell, { turn, calls }: CallTools, activeMs: () => number): Promise<Observation> {
+export async function callTools(
+  shell: Shell,
+  { turn, calls }: CallTools,
+  activeMs: () => number,
+): Promise<Observation> {
   const called = await Promise.all(calls.map((call) => callTool(shell, turn, call)));
   const trouble = called.find((each): each is Called & { trouble: ActivityTrouble } => 'trouble' in each)?.trouble;
   return {

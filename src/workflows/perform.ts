@@ -1,9 +1,9 @@
 import { CancellationScope, condition, isCancellation, proxyActivities } from '@temporalio/workflow';
-import type { ModelActivities, RunActivities } from '../activities/create-activities.ts';
+import type { ModelActivities } from '../activities/create-activities.ts';
 import type { Decision } from '../domain/run/decision.ts';
 import type { Observation } from '../domain/run/observation.ts';
 import type { RunPlan } from '../domain/run/plan.ts';
-import { activityOptions, ROW_WORK_MS } from './activity-options.ts';
+import { activityOptions, deadlineOf, rows } from './activity-options.ts';
 import { troubleOf } from './activity-trouble.ts';
 import { awaitApproval } from './await-approval.ts';
 import { awaitHuman } from './await-human.ts';
@@ -55,22 +55,26 @@ async function runActivityOf(
   switch (decision.kind) {
     case 'admit': {
       const input = { tenant, start: run.start, ...patience };
-      return { kind: 'admitted', result: await rows(shell, `admit ${run.start.agent}`).admit(input) };
+      return { kind: 'admitted', result: await rows(shell.run, `admit ${run.start.agent}`).admit(input) };
     }
     case 'perceive': {
       const { inputs } = decision;
       const summary = `before turn ${run.turn + 1} · ${inputs.length} ${inputs.length === 1 ? 'message' : 'messages'}`;
-      const result = await rows(shell, summary).perceive({ tenant, turn: run.turn, inputs, ...patience });
+      const result = await rows(shell.run, summary).perceive({ tenant, turn: run.turn, inputs, ...patience });
       return { kind: 'perceived', ids: inputs.map((input) => input.id), result, activeMs: activeMs() };
     }
     case 'call-model': {
       const { turn, delta } = decision;
-      const { callModel } = models(shell, planOf(shell), `turn ${turn} · standard · ${run.results.length} tool results`);
+      const { callModel } = models(
+        shell,
+        planOf(shell),
+        `turn ${turn} · standard · ${run.results.length} tool results`,
+      );
       const result = await callModel({ tenant, turn, head: run.head, delta, ...patience });
       return { kind: 'model-called', result, activeMs: activeMs() };
     }
     case 'reflect': {
-      const result = await rows(shell, `turn ${decision.turn} · check the answer`).reflect({
+      const result = await rows(shell.run, `turn ${decision.turn} · check the answer`).reflect({
         tenant,
         head: run.head ?? '',
         ...patience,
@@ -80,18 +84,11 @@ async function runActivityOf(
   }
 }
 
-/** Activities on the run's own queue. */
-export function rows(shell: Shell, summary: string): RunActivities {
-  return proxyActivities<RunActivities>(activityOptions({ workMs: ROW_WORK_MS, summary, deadlineAt: deadlineOf(shell) }));
-}
-
 function models(shell: Shell, plan: RunPlan, summary: string): ModelActivities {
   const { modelTimeoutMs: workMs, modelQueue: taskQueue } = plan;
-  return proxyActivities<ModelActivities>(activityOptions({ workMs, taskQueue, summary, deadlineAt: deadlineOf(shell) }));
-}
-
-function deadlineOf({ run }: Shell): number | null {
-  return run.blocked === null ? null : run.start.deadlineAt;
+  return proxyActivities<ModelActivities>(
+    activityOptions({ workMs, taskQueue, summary, deadlineAt: deadlineOf(shell.run) }),
+  );
 }
 
 function planOf({ run }: Shell): RunPlan {

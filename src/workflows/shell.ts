@@ -72,7 +72,9 @@ function registerMessage(shell: Shell, kind: RunMessageKind): void {
     const message = toMessage(body);
     const problem = messageProblem(shell.run, message);
     if (problem === null) return observe(shell, { kind: 'message-received', message });
-    shell.rejected.push({ id: String(message.id).slice(0, LIMITS.messageIdLengthMax), kind, problem });
+    // A signal comes as it was sent: the id may be of any type.
+    const id: unknown = message.id;
+    shell.rejected.push({ id: typeof id === 'string' ? id.slice(0, LIMITS.messageIdLengthMax) : '', kind, problem });
     shell.rejected.splice(0, shell.rejected.length - LIMITS.rejectedMessagesShown);
   });
 }

@@ -13,7 +13,10 @@ import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { toolCallId } from '../tool/tool-call-id.ts';
 
 /** Puts a call before a person. Gives the deadline in milliseconds since the epoch, the same however often it is asked. */
-export async function requestApproval(dependencies: ActivityDependencies, input: RequestApprovalInput): Promise<number> {
+export async function requestApproval(
+  dependencies: ActivityDependencies,
+  input: RequestApprovalInput,
+): Promise<number> {
   return runActivity(input, async () => {
     const { stores } = dependencies;
     const { tenant, turn, call } = input;
@@ -98,7 +101,11 @@ async function outcomeOf(
     case 'reject': {
       const { reason } = decision.decision;
       const ref = await answer(`${decision.principal} rejected the call. Reason: ${reason}`, true);
-      return { kind: 'settled', result: { kind: 'rejected', ref }, settlement: { ...decided, state: 'rejected', reason } };
+      return {
+        kind: 'settled',
+        result: { kind: 'rejected', ref },
+        settlement: { ...decided, state: 'rejected', reason },
+      };
     }
     case 'respond': {
       const { text } = decision.decision;

@@ -32,7 +32,8 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
         continue;
       }
       const guarded = guard(guardrails, waiting);
-      if (guarded.blockedBy !== null && waiting.id === FIRST_INPUT_ID) return { inputs: [], blockedBy: guarded.blockedBy };
+      if (guarded.blockedBy !== null && waiting.id === FIRST_INPUT_ID)
+        return { inputs: [], blockedBy: guarded.blockedBy };
       if (!(await stores.runMessages.claim(tenant, claim))) continue;
       const ref = await stores.transcripts.writePart(tenant, facts.scope, toPart(waiting, guarded.text));
       if (waiting.kind === 'answer') answer = ref;

@@ -22,7 +22,8 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
       const known = [...agents.keys()].join(', ') || 'none';
       return { kind: 'refused', reason: `there is no agent ${JSON.stringify(start.agent)}; this worker has: ${known}` };
     }
-    if (start.mode !== 'live') return { kind: 'refused', reason: `runs of mode ${start.mode} are not served; use live` };
+    if (start.mode !== 'live')
+      return { kind: 'refused', reason: `runs of mode ${start.mode} are not served; use live` };
     const release = buildRelease(agent, dependencies.effectiveModelId);
     const releaseId = await stores.releases.put(release);
     const { plan, end } = await stores.runs.admit(tenant, {
@@ -75,7 +76,8 @@ function planTool(tool: Tool, { queuePrefix }: ActivitySettings): PlannedTool {
 
 /** A caller may ask for less than the release gives, never for more. */
 function lowerLimits(limits: RunLimits, asked: Partial<RunLimits>): RunLimits {
-  const lower = (name: Exclude<keyof RunLimits, 'costPico'>): number => Math.min(limits[name], asked[name] ?? limits[name]);
+  const lower = (name: Exclude<keyof RunLimits, 'costPico'>): number =>
+    Math.min(limits[name], asked[name] ?? limits[name]);
   const askedPico = BigInt(asked.costPico ?? limits.costPico);
   return {
     costPico: askedPico < BigInt(limits.costPico) ? String(askedPico) : limits.costPico,

@@ -1,7 +1,7 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import { truncate } from '../../domain/json.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
-import type { Begun, Intent, Lease } from '../../stores/effects.ts';
+import type { Begun, Intent, Lease } from '../../stores/effect-types.ts';
 import { closeObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify, toApplicationFailure } from '../failures.ts';

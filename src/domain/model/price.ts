@@ -34,7 +34,10 @@ export function costOf(price: ModelPrice, usage: Usage): bigint {
 }
 
 /** The most a call can cost, in pico-dollars: every input token at the dearest input price, every output token at the dearest output price. */
-export function worstCost(price: ModelPrice, bound: { readonly inputTokens: number; readonly outputTokens: number }): bigint {
+export function worstCost(
+  price: ModelPrice,
+  bound: { readonly inputTokens: number; readonly outputTokens: number },
+): bigint {
   const candidates = [price.base, ...price.tiers.map((tier) => tier.prices)];
   const input = candidates.flatMap((prices) => [prices.input, prices.cacheRead, prices.cacheWrite]);
   const output = candidates.flatMap((prices) => [prices.output, prices.reasoning]);
@@ -52,7 +55,10 @@ export function picoFromUsd(usd: number): bigint {
 export function formatUsd(pico: bigint): string {
   const sign = pico < 0n ? '-' : '';
   const absolute = pico < 0n ? -pico : pico;
-  const decimals = (absolute % PICO_PER_USD).toString().padStart(12, '0').replace(/0{1,10}$/, '');
+  const decimals = (absolute % PICO_PER_USD)
+    .toString()
+    .padStart(12, '0')
+    .replace(/0{1,10}$/, '');
   return `${sign}${absolute / PICO_PER_USD}.${decimals}`;
 }
 

@@ -96,7 +96,8 @@ function stopOutcome(run: Run): Outcome {
       return { kind: 'expired' };
     case 'stop':
       return { kind: 'cancelled', reason: run.stop.reason };
-    default:
+    case 'cancel':
+    case undefined:
       return { kind: 'cancelled', reason: 'cancelled' };
   }
 }

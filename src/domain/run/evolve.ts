@@ -98,7 +98,9 @@ function evolveModelCalled(run: Run, result: ModelResult): Run {
     turn,
     head: result.head,
     inputs: [],
-    results: pending.flatMap(({ index, verdict }) => (verdict.kind === 'answered' ? [{ index, ref: verdict.ref }] : [])),
+    results: pending.flatMap(({ index, verdict }) =>
+      verdict.kind === 'answered' ? [{ index, ref: verdict.ref }] : [],
+    ),
     calls: pending.filter(({ verdict }) => verdict.kind !== 'answered'),
     answer: result.answer ?? run.answer,
     isAnswered: result.answer !== undefined,

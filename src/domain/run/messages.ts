@@ -60,7 +60,9 @@ function envelopeProblem(message: RunMessage): string | null {
 function approvalProblem(run: Run, message: RunMessage & { kind: 'decideApproval' }): string | null {
   const call = callOfApproval(run, message.approvalId);
   if (call === undefined) {
-    const pending = run.calls.flatMap((candidate) => (candidate.approval?.isApproved === false ? [candidate.approval.id] : []));
+    const pending = run.calls.flatMap((candidate) =>
+      candidate.approval?.isApproved === false ? [candidate.approval.id] : [],
+    );
     return `approval ${describe(message.approvalId)} is not pending; pending: ${pending.join(', ') || 'none'}`;
   }
   if (call.approval?.decision !== undefined || call.approval?.isApproved) {
@@ -94,7 +96,9 @@ function topUpProblem(topUp: (RunMessage & { kind: 'topUpBudget' })['topUp']): s
     const isFine =
       name === 'costPico'
         ? typeof amount === 'string' && /^[1-9]\d{0,17}$/.test(amount)
-        : ['tokens', 'turns', 'toolCalls', 'activeMs'].includes(name) && Number.isSafeInteger(amount) && Number(amount) > 0;
+        : ['tokens', 'turns', 'toolCalls', 'activeMs'].includes(name) &&
+          Number.isSafeInteger(amount) &&
+          Number(amount) > 0;
     if (!isFine) return `topUp.${name} must be a positive whole amount, got ${describe(amount)}`;
   }
   return null;

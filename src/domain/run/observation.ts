@@ -14,7 +14,12 @@ import type {
  */
 export type Observation =
   | { readonly kind: 'admitted'; readonly result: AdmitResult }
-  | { readonly kind: 'perceived'; readonly ids: readonly string[]; readonly result: PerceiveResult; readonly activeMs: number }
+  | {
+      readonly kind: 'perceived';
+      readonly ids: readonly string[];
+      readonly result: PerceiveResult;
+      readonly activeMs: number;
+    }
   | { readonly kind: 'model-called'; readonly result: ModelResult; readonly activeMs: number }
   | {
       readonly kind: 'tools-called';

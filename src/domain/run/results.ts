@@ -30,11 +30,13 @@ export type CallArguments = { readonly args: JsonValue } | { readonly argsRef: s
  * the spot (an invented tool, arguments that do not parse) and `ref` is the result the model will read.
  */
 export type CallVerdict =
-  | Verdict
-  | { readonly kind: 'ask'; readonly deadlineMs: number }
-  | { readonly kind: 'answered'; readonly ref: string };
+  Verdict | { readonly kind: 'ask'; readonly deadlineMs: number } | { readonly kind: 'answered'; readonly ref: string };
 
-export type RepliedCall = CallArguments & { readonly tool: string; readonly argsHash: string; readonly verdict: CallVerdict };
+export type RepliedCall = CallArguments & {
+  readonly tool: string;
+  readonly argsHash: string;
+  readonly verdict: CallVerdict;
+};
 
 export type ModelResult =
   | {

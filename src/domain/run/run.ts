@@ -10,7 +10,14 @@ export type WaitingInput =
   | { readonly kind: 'input'; readonly id: string; readonly text: string; readonly principal: string }
   | { readonly kind: 'guidance'; readonly id: string; readonly text: string; readonly principal: string }
   | { readonly kind: 'top-up'; readonly id: string; readonly topUp: TopUp; readonly principal: string }
-  | { readonly kind: 'answer'; readonly id: string; readonly text: string; readonly principal: string; readonly turn: number; readonly index: number };
+  | {
+      readonly kind: 'answer';
+      readonly id: string;
+      readonly text: string;
+      readonly principal: string;
+      readonly turn: number;
+      readonly index: number;
+    };
 
 /** A tool call of the current turn that has no result yet. */
 export type PendingCall = CallArguments & {
@@ -29,9 +36,7 @@ export type Blocked = { readonly cause: Cause; readonly message: string; readonl
 
 /** Why the run must end at the next safe point. */
 export type Stop =
-  | { readonly kind: 'stop'; readonly reason: string }
-  | { readonly kind: 'cancel' }
-  | { readonly kind: 'expired' };
+  { readonly kind: 'stop'; readonly reason: string } | { readonly kind: 'cancel' } | { readonly kind: 'expired' };
 
 /**
  * The state of a run. Only `evolve` makes a new one. Everything in it is small and independent of how long the conversation is: the

@@ -108,3 +108,9 @@ export type AuditRecord = {
   readonly before: object | null;
   readonly after: object | null;
 };
+
+/** All that is given must fit. */
+export type ApprovalFilter = { readonly agentRunId?: string; readonly id?: string; readonly state?: string };
+
+/** All that is given must fit. */
+export type EffectFilter = { readonly agentRunId?: string; readonly key?: string; readonly state?: string };

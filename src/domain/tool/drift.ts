@@ -20,12 +20,16 @@ function inputDrift(pinned: JsonObject, served: JsonObject): string | null {
   const [required, requiredNow] = [listOf(pinned['required']), listOf(served['required'])];
   const demanded = requiredNow.find((name) => !required.includes(name));
   if (demanded !== undefined) return `its input ${demanded} is now required`;
-  const rest = ({ properties: _p, required: _r, ...others }: JsonObject): string => withoutText(others);
-  return rest(pinned) === rest(served) ? null : 'its input schema has changed';
+  return restOf(pinned) === restOf(served) ? null : 'its input schema has changed';
 }
 
 function outputDrift(pinned: ToolContract, served: ToolContract): string | null {
   return withoutText(pinned.outputSchema) === withoutText(served.outputSchema) ? null : 'its output schema has changed';
+}
+
+/** Writes what a schema says besides its properties. */
+function restOf({ properties: _properties, required: _required, ...others }: JsonObject): string {
+  return withoutText(others);
 }
 
 /** Writes a schema without the words that are only for reading. */

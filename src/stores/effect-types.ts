@@ -1,0 +1,48 @@
+/** A write that is about to be sent. */
+export type Intent = {
+  readonly key: string;
+  readonly root: string;
+  readonly runId: string;
+  readonly turn: number;
+  readonly callIndex: number;
+  readonly tool: string;
+  readonly contract: string;
+  readonly argsHash: string;
+  /** Milliseconds from now after which this attempt will not send. */
+  readonly sendWithinMs: number;
+  readonly worker: string;
+  readonly principal: string;
+  /** Approval that must stand approved for exactly these arguments. */
+  readonly approvalId: string | null;
+  /** Whether the destination returns the first result for a key it has seen: then an open attempt may be sent again at once. */
+  readonly destinationHoldsKeys: boolean;
+  readonly canReconcile: boolean;
+};
+
+/** The right to send or to reconcile, as long as no later attempt has taken it over. */
+export type Lease = { readonly key: string; readonly attempt: number };
+
+export type Begun =
+  | { readonly kind: 'send'; readonly lease: Lease }
+  | { readonly kind: 'reconcile'; readonly lease: Lease }
+  /** The attempt before may still send: ask again when its deadline has passed. */
+  | { readonly kind: 'wait'; readonly waitMs: number }
+  | { readonly kind: 'recorded'; readonly ref: string; readonly isError: boolean }
+  | { readonly kind: 'already-done'; readonly runId: string; readonly at: Date }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'not-approved' };
+
+/** What became of a write, as its reply or the destination says. `ref` is the result that the model will read. */
+export type EffectOutcome = {
+  readonly state: 'succeeded' | 'failed';
+  readonly ref: string;
+  readonly how: 'replied' | 'reconciled';
+};
+
+/** What a person found out about an effect that was unknown. */
+export type PersonsWord = {
+  readonly state: 'succeeded' | 'failed';
+  readonly ref: string;
+  readonly principal: string;
+  readonly reason: string;
+};
