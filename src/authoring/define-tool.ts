@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { JsonObject, JsonValue } from '../domain/json.ts';
+import { canonicalJson, type JsonObject, type JsonValue } from '../domain/json.ts';
 import { isWrite, type EffectClass, type ToolContract } from '../domain/tool/contract.ts';
 
 /** What a tool gets besides its input. */
@@ -129,7 +129,7 @@ export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(sp
     secrets: spec.secrets ?? [],
     parseInput: (input) => {
       const result = spec.input.safeParse(input);
-      if (result.success) return { kind: 'ok', input: toJson(result.data) };
+      if (result.success) return { kind: 'ok', input: stable(spec, toJson(result.data)) };
       return { kind: 'invalid', message: z.prettifyError(result.error) };
     },
     businessKey: businessKey === undefined ? null : (input) => businessKey(parse(input)),
@@ -142,6 +142,18 @@ export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(sp
           },
     run: async (input, context) => toJson(spec.output.parse(await spec.run(parse(input), context))),
   };
+}
+
+/**
+ * Holds a parsed input against its own parse. Policy and approval see the parsed arguments and the tool gets them later, so parsing
+ * twice must give the same.
+ */
+function stable(spec: Pick<ToolSpec<z.ZodType, z.ZodType>, 'name' | 'input'>, input: JsonValue): JsonValue {
+  const again = spec.input.safeParse(input);
+  if (again.success && canonicalJson(toJson(again.data)) === canonicalJson(input)) return input;
+  throw new TypeError(
+    `the input schema of ${spec.name} turns parsed input into something else when it parses it again; transform in run instead`,
+  );
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { appendAudit } from './audit.ts';
 import type { Database, Db, EffectState } from './database.ts';
 import type { Intent, Lease } from './effect-types.ts';
+import { openObservation } from './observations.ts';
 
 /** How far behind the clock of a given-up attempt may run: its deadline is measured on its own monotonic clock, ours on the database's. */
 const DEADLINE_MARGIN_MS = 250;
@@ -88,12 +89,11 @@ export async function takeLease(tx: Db, tenant: string, intent: Intent, row: Eff
     .where('tenant', '=', tenant)
     .where('key', '=', intent.key)
     .execute();
-  await openAttempt(tx, tenant, intent, attempt);
-  return { key: intent.key, attempt };
+  return openAttempt(tx, tenant, intent, attempt);
 }
 
-/** Opens the row of an attempt. */
-export async function openAttempt(tx: Db, tenant: string, intent: Intent, attempt: number): Promise<void> {
+/** Opens the row of an attempt and its observation: an attempt that could not be noted is not made. */
+export async function openAttempt(tx: Db, tenant: string, intent: Intent, attempt: number): Promise<Lease> {
   await tx
     .insertInto('effect_attempts')
     .values({
@@ -105,6 +105,7 @@ export async function openAttempt(tx: Db, tenant: string, intent: Intent, attemp
       send_deadline: deadlineIn(intent.sendWithinMs),
     })
     .execute();
+  return { key: intent.key, attempt, observation: await openObservation(tx, tenant, intent.observation) };
 }
 
 /** Closes an attempt that is open. */

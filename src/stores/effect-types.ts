@@ -1,3 +1,5 @@
+import type { NewObservation, OpenObservation } from './observations.ts';
+
 /** A write that is about to be sent. */
 export type Intent = {
   readonly key: string;
@@ -17,10 +19,12 @@ export type Intent = {
   /** Whether the destination returns the first result for a key it has seen: then an open attempt may be sent again at once. */
   readonly destinationHoldsKeys: boolean;
   readonly canReconcile: boolean;
+  /** Observation of this attempt, opened with its lease. */
+  readonly observation: NewObservation;
 };
 
 /** The right to send or to reconcile, as long as no later attempt has taken it over. */
-export type Lease = { readonly key: string; readonly attempt: number };
+export type Lease = { readonly key: string; readonly attempt: number; readonly observation: OpenObservation };
 
 export type Begun =
   | { readonly kind: 'send'; readonly lease: Lease }

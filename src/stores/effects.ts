@@ -45,7 +45,7 @@ async function begin({ db, failpoint }: Ledger, tenant: string, intent: Intent):
   return db.transaction().execute(async (tx) => {
     if (!(await isApproved(tx, tenant, intent))) return { kind: 'not-approved' };
     if (await insertIntent(tx, tenant, intent)) {
-      await openAttempt(tx, tenant, intent, 1);
+      const lease = await openAttempt(tx, tenant, intent, 1);
       await appendAudit(tx, tenant, {
         principal: intent.principal,
         action: 'effect.intend',
@@ -53,7 +53,7 @@ async function begin({ db, failpoint }: Ledger, tenant: string, intent: Intent):
         after: { tool: intent.tool, runId: intent.runId, turn: intent.turn, argsHash: intent.argsHash },
       });
       await failpoint('effect:intending');
-      return { kind: 'send', lease: { key: intent.key, attempt: 1 } };
+      return { kind: 'send', lease };
     }
     return meetEarlier(tx, tenant, intent, await lockRow(tx, tenant, intent.key));
   });

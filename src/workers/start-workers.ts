@@ -49,7 +49,7 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
     workers.push(await Worker.create({ ...shared, connection, namespace: temporal.namespace, ...options }));
   }
   const house = config.roles.includes('ops') ? keepHouse(db, logger) : null;
-  const finished = runAll(workers).finally(async () => {
+  const finished = runAll(workers, async () => {
     house?.stop();
     await connection.close();
     await db.destroy();
@@ -66,7 +66,7 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
 }
 
 /** Runs workers until they are stopped. When one fails the others are stopped too: half a process serves nobody. */
-async function runAll(workers: readonly Worker[]): Promise<void> {
+async function runAll(workers: readonly Worker[], close: () => Promise<void>): Promise<void> {
   const runs = workers.map((worker) => worker.run());
   try {
     await Promise.all(runs);
@@ -74,6 +74,8 @@ async function runAll(workers: readonly Worker[]): Promise<void> {
     stopAll(workers);
     await Promise.allSettled(runs);
     throw error;
+  } finally {
+    await close();
   }
 }
 

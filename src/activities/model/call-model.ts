@@ -1,5 +1,6 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import type { ApplicationFailure } from '@temporalio/common';
+import type { MessagePart } from '../../domain/model/message-part.ts';
 import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.ts';
 import { costOf, type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
@@ -7,12 +8,12 @@ import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
 import type { Release } from '../../domain/release/release.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
 import type { ModelResult } from '../../domain/run/results.ts';
-import type { Charge } from '../../stores/model-calls.ts';
-import type { OpenObservation } from '../../stores/observations.ts';
+import type { Charge, ModelAttempt } from '../../stores/model-calls.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify, toApplicationFailure } from '../failures.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
+import { untilStored } from '../until-stored.ts';
 import { invokeModel, type ModelReply, type ResolvedModel } from './invoke-model.ts';
 import { ModelReplyError, ModelUnavailable } from './model-errors.ts';
 import { keepReply } from './keep-reply.ts';
@@ -22,6 +23,9 @@ const CALLS_PER_TURN_MAX = 8;
 
 /** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
 const BYTES_PER_NODE = 64;
+
+/** No tokenizer packs more bytes of prose, code or JSON into a token on average: a transcript above this is too long for certain. */
+const BYTES_PER_TOKEN_MAX = 8;
 
 type Call = {
   readonly tenant: string;
@@ -33,6 +37,7 @@ type Call = {
   readonly price: ModelPrice;
   /** Head of the prompt: the transcript with this turn's delta. */
   readonly prompt: string | null;
+  readonly parts: readonly MessagePart[];
 };
 
 /**
@@ -42,7 +47,7 @@ type Call = {
 export async function callModel(dependencies: ActivityDependencies, input: CallModelInput): Promise<ModelResult> {
   return runActivity(input, async () => {
     const call = await prepare(dependencies, input);
-    const { tenant, turn, facts } = call;
+    const { turn, facts } = call;
     await dependencies.failpoint('model:before-reserve');
     const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
     const reserved = await reserve(dependencies, call, attempt.reservationId);
@@ -53,17 +58,28 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     const { observation } = reserved;
     const reply = await invoke(dependencies, call, { ...attempt, observation });
     await dependencies.failpoint('model:replied');
-    const kept = await keepReply(dependencies, call, reply);
-    const settled = await dependencies.stores.modelCalls.settle(
-      tenant,
-      { ...attempt, observation },
-      { kind: 'settled', costPico: costOf(call.price, reply.usage), tokens: totalTokens(reply.usage) },
-      { outcome: 'replied', ...chargeDetails(call, reply) },
-      kept,
-    );
+    const result = await untilStored(() => keep(dependencies, call, { ...attempt, observation }, reply));
     await dependencies.failpoint('model:settled');
-    return { ...(settled.reply ?? kept), total: settled.total };
+    return result;
   });
+}
+
+/** Keeps a reply and settles what it cost. Safe to repeat. */
+async function keep(
+  dependencies: ActivityDependencies,
+  call: Call,
+  attempt: ModelAttempt,
+  reply: ModelReply,
+): Promise<ModelResult> {
+  const kept = await keepReply(dependencies, call, reply);
+  const settled = await dependencies.stores.modelCalls.settle(
+    call.tenant,
+    attempt,
+    { kind: 'settled', costPico: costOf(call.price, reply.usage), tokens: totalTokens(reply.usage) },
+    { outcome: 'replied', ...chargeDetails(call, reply) },
+    kept,
+  );
+  return { ...(settled.reply ?? kept), total: settled.total };
 }
 
 async function prepare({ stores, models }: ActivityDependencies, input: CallModelInput): Promise<Call> {
@@ -80,12 +96,14 @@ async function prepare({ stores, models }: ActivityDependencies, input: CallMode
     input.delta.length === 0
       ? input.head
       : await stores.transcripts.append(tenant, facts.scope, input.head, input.delta);
-  return { tenant, turn, facts, release, choice, resolved, price: resolved.price, prompt };
+  const parts = await stores.transcripts.read(tenant, facts.scope, prompt);
+  return { tenant, turn, facts, release, choice, resolved, price: resolved.price, prompt, parts };
 }
 
 async function reserve({ stores, settings }: ActivityDependencies, call: Call, id: string) {
   const { tenant, turn, facts, release, choice, resolved } = call;
   const { bytes, nodes } = await stores.transcripts.sizeOf(tenant, facts.scope, call.prompt);
+  if (bytes / BYTES_PER_TOKEN_MAX > choice.contextTokensMax) throw tooLong(call, bytes);
   const fixedBytes = utf8Bytes(release.instructions) + utf8Bytes(canonicalJson(release.tools));
   const bound = {
     inputTokens: bytes + fixedBytes + (nodes + 1) * BYTES_PER_NODE,
@@ -117,17 +135,11 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
 async function invoke(
   { stores, settings }: ActivityDependencies,
   call: Call,
-  attempt: {
-    readonly runId: string;
-    readonly turn: number;
-    readonly reservationId: string;
-    readonly observation: OpenObservation;
-  },
+  attempt: ModelAttempt,
 ): Promise<ModelReply> {
-  const parts = await stores.transcripts.read(call.tenant, call.facts.scope, call.prompt);
   const request = {
     instructions: call.release.instructions,
-    parts,
+    parts: call.parts,
     tools: call.release.tools,
     outputTokensMax: call.choice.outputTokensMax,
     requestId: attempt.reservationId,
@@ -140,7 +152,7 @@ async function invoke(
     return await invokeModel(call.resolved, request, AbortSignal.any([cancellationSignal, timeout]));
   } catch (error) {
     const failure = classify(error);
-    await stores.modelCalls.settle(
+    const closed = stores.modelCalls.settle(
       call.tenant,
       attempt,
       chargeOfFailure(call, error, failure.sent),
@@ -153,6 +165,8 @@ async function invoke(
       },
       null,
     );
+    // Where this cannot be written the reservation stays, and the next attempt takes it for held: the failure itself matters more.
+    await closed.catch(() => undefined);
     throw error;
   }
 }
@@ -178,6 +192,11 @@ function chargeDetails(call: Call, reply: ModelReply) {
 /** Names an attempt: unique per execution of the activity, the same for its reservation and its observation. */
 function attemptId(runId: string, turn: number): string {
   return `${runId}-${turn}-${activityInfo().activityId}-${activityInfo().attempt}-${crypto.randomUUID().slice(0, 8)}`;
+}
+
+function tooLong({ choice, resolved }: Call, bytes: number): ApplicationFailure {
+  const message = `the transcript has ${bytes} bytes and ${resolved.id} takes ${choice.contextTokensMax} tokens; start a new run, or raise contextTokensMax where the model allows it`;
+  return toApplicationFailure({ cause: 'validation', disposition: 'final', message, sent: 'no' }, { retryable: false });
 }
 
 function tooManyCalls({ turn, resolved }: Call, calls: number): ApplicationFailure {

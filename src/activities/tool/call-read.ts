@@ -1,10 +1,10 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import type { ToolResult } from '../../domain/run/results.ts';
 import { truncate } from '../../domain/json.ts';
-import { closeObservation } from '../../stores/observations.ts';
+import { closeObservation, openObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify } from '../failures.ts';
-import { observeToolAttempt } from './observe-attempt.ts';
+import { observationOfAttempt } from './observe-attempt.ts';
 import { makeToolContext, type ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
 
@@ -13,7 +13,7 @@ export async function callRead(dependencies: ActivityDependencies, call: ToolCal
   const { stores, secret } = dependencies;
   const { tool } = call;
   const { attempt } = activityInfo();
-  const observation = await observeToolAttempt(dependencies, call);
+  const observation = await openObservation(stores.db, call.tenant, observationOfAttempt(dependencies, call));
   const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(tool.timeoutMs)]);
   try {
     const output = await untilAborted(signal, tool.run(call.input, makeToolContext(call, { signal, attempt, secret })));

@@ -1,15 +1,12 @@
 import { activityInfo } from '@temporalio/activity';
-import { type OpenObservation, openObservation } from '../../stores/observations.ts';
+import type { NewObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ToolCall } from './tool-call.ts';
 
-/** Opens the observation of one attempt at a tool call. */
-export async function observeToolAttempt(
-  { stores, settings }: ActivityDependencies,
-  { tenant, facts, request }: ToolCall,
-): Promise<OpenObservation> {
+/** Describes one attempt at a tool call. */
+export function observationOfAttempt({ settings }: ActivityDependencies, { facts, request }: ToolCall): NewObservation {
   const { attempt, activityId, activityType } = activityInfo();
-  return openObservation(stores.db, tenant, {
+  return {
     id: `${facts.id}-${request.turn}-${request.index}-${activityId}-${attempt}-${crypto.randomUUID().slice(0, 8)}`,
     runId: facts.id,
     turn: request.turn,
@@ -19,5 +16,5 @@ export async function observeToolAttempt(
     release: facts.release,
     attempt,
     worker: settings.worker,
-  });
+  };
 }

@@ -1,12 +1,13 @@
 import { activityInfo, Context } from '@temporalio/activity';
-import { truncate } from '../../domain/json.ts';
+import { truncate, type JsonValue } from '../../domain/json.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
-import type { Begun, Intent, Lease } from '../../stores/effect-types.ts';
+import type { Begun, EffectOutcome, Intent, Lease } from '../../stores/effect-types.ts';
 import { closeObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { classify, toApplicationFailure } from '../failures.ts';
+import { toApplicationFailure } from '../failures.ts';
+import { untilStored } from '../until-stored.ts';
 import { untilAborted } from './call-read.ts';
-import { observeToolAttempt } from './observe-attempt.ts';
+import { observationOfAttempt } from './observe-attempt.ts';
 import { makeToolContext, type ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
 
@@ -63,53 +64,66 @@ async function send(
 ): Promise<ToolResult> {
   const { stores, failpoint, secret } = dependencies;
   const { tool, tenant } = call;
-  const observation = await observeToolAttempt(dependencies, call);
   const holdsLease = await stores.effects.holdsLease(tenant, lease);
   const remainingMs = Math.floor(sendBy - performance.now());
   if (!holdsLease || remainingMs <= 0) {
     // Fenced off: a later attempt has the lease, or this process slept through its deadline. Nothing was sent.
     await stores.effects.closeAttempt(tenant, lease, 'not-sent', 'the lease or the send deadline had passed');
-    await closeObservation(stores.db, observation, { outcome: 'fenced' });
+    await closeObservation(stores.db, lease.observation, { outcome: 'fenced' });
     throw inFlight(0);
   }
   // A stop of the run does not abort a write: it finishes, within its deadline, and its outcome is known.
   const signal = AbortSignal.timeout(remainingMs);
   const context = makeToolContext(call, { signal, attempt: lease.attempt, secret });
+  let output: JsonValue;
   try {
     await failpoint('effect:sending');
-    const output = await untilAborted(signal, tool.run(call.input, context));
-    await failpoint('effect:replied');
-    const ref = await writeResult(stores, call, { isError: false, output });
-    const settled = await stores.effects.settle(tenant, lease, { state: 'succeeded', ref, how: 'replied' });
-    await closeObservation(stores.db, observation, { outcome: 'ok', ref: settled.ref });
-    await failpoint('effect:settled');
-    return { outcome: settled.state === 'failed' ? 'error' : 'ok', ref: settled.ref };
+    output = await untilAborted(signal, tool.run(call.input, context));
   } catch (error) {
-    return afterFailedSend(dependencies, call, lease, observation, error);
+    return afterFailedSend(dependencies, call, lease, error);
   }
+  await failpoint('effect:replied');
+  const result = await settle(dependencies, call, lease, { state: 'succeeded', output, how: 'replied' });
+  await failpoint('effect:settled');
+  return result;
 }
 
-/** What a failed send leaves: a refusal is an outcome, an unreachable destination got nothing, and of anything else nobody knows yet. */
-async function afterFailedSend(
+/** Writes an outcome that is known. It is kept in hand while the database is away: losing it would make the effect unknown. */
+async function settle(
   { stores }: ActivityDependencies,
   call: ToolCall,
   lease: Lease,
-  observation: Awaited<ReturnType<typeof observeToolAttempt>>,
+  { state, output, how }: Pick<EffectOutcome, 'state' | 'how'> & { readonly output: JsonValue },
+): Promise<ToolResult> {
+  return untilStored(async () => {
+    const ref = await writeResult(stores, call, { isError: state === 'failed', output });
+    const settled = await stores.effects.settle(call.tenant, lease, { state, ref, how });
+    await closeObservation(stores.db, lease.observation, { outcome: state, ref: settled.ref });
+    return { outcome: settled.state === 'failed' ? 'error' : 'ok', ref: settled.ref };
+  });
+}
+
+/**
+ * What a failed send leaves. A refusal is an outcome. A destination that the tool says it could not reach got nothing. Of anything else
+ * nobody knows yet, not even of a refused connection: the tool may have sent something before.
+ */
+async function afterFailedSend(
+  dependencies: ActivityDependencies,
+  call: ToolCall,
+  lease: Lease,
   error: unknown,
 ): Promise<ToolResult> {
+  const { stores } = dependencies;
   const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
+  if (name === 'ToolRefusal')
+    return settle(dependencies, call, lease, { state: 'failed', output: message, how: 'replied' });
+  const outcome = name === 'ToolUnreachable' ? 'not-sent' : 'lost';
+  const cause = name === 'TimeoutError' ? 'tool-timeout' : 'tool-error';
   const shown = truncate(message, 300);
-  if (name === 'ToolRefusal') {
-    const ref = await writeResult(stores, call, { isError: true, output: message });
-    const settled = await stores.effects.settle(call.tenant, lease, { state: 'failed', ref, how: 'replied' });
-    await closeObservation(stores.db, observation, { outcome: 'refused', message: shown });
-    return { outcome: settled.state === 'succeeded' ? 'ok' : 'error', ref: settled.ref };
-  }
-  const failure = classify(error);
-  const isSent = name !== 'ToolUnreachable' && failure.sent !== 'no';
-  await stores.effects.closeAttempt(call.tenant, lease, isSent ? 'lost' : 'not-sent', shown);
-  const cause = name === 'TimeoutError' ? 'tool-timeout' : failure.cause;
-  await closeObservation(stores.db, observation, { outcome: isSent ? 'lost' : 'not-sent', cause, message: shown });
+  await untilStored(async () => {
+    await stores.effects.closeAttempt(call.tenant, lease, outcome, shown);
+    await closeObservation(stores.db, lease.observation, { outcome, cause, message: shown });
+  });
   throw error;
 }
 
@@ -127,9 +141,7 @@ async function reconcile(
   const answer = await untilAborted(signal, tool.reconcile(key, call.input, context));
   switch (answer.kind) {
     case 'done': {
-      const ref = await writeResult(stores, call, { isError: false, output: answer.result });
-      const settled = await stores.effects.settle(tenant, lease, { state: 'succeeded', ref, how: 'reconciled' });
-      return { outcome: 'ok', ref: settled.ref };
+      return settle(dependencies, call, lease, { state: 'succeeded', output: answer.result, how: 'reconciled' });
     }
     case 'never': {
       const sendBy = performance.now() + tool.timeoutMs;
@@ -152,7 +164,7 @@ function inFlight(waitMs: number) {
   );
 }
 
-function intentOf({ settings }: ActivityDependencies, call: ToolCall): Intent {
+function intentOf(dependencies: ActivityDependencies, call: ToolCall): Intent {
   const { facts, tool, request } = call;
   const isResendable = tool.destinationHoldsKeys || tool.contract.effect === 'idempotent-write';
   return {
@@ -165,10 +177,11 @@ function intentOf({ settings }: ActivityDependencies, call: ToolCall): Intent {
     contract: request.contract,
     argsHash: request.argsHash,
     sendWithinMs: tool.timeoutMs,
-    worker: settings.worker,
+    worker: dependencies.settings.worker,
     principal: facts.principal,
     approvalId: request.approval ?? null,
     destinationHoldsKeys: isResendable,
     canReconcile: tool.reconcile !== null,
+    observation: observationOfAttempt(dependencies, call),
   };
 }
