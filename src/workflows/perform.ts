@@ -65,11 +65,7 @@ async function runActivityOf(
     }
     case 'call-model': {
       const { turn, delta } = decision;
-      const { callModel } = models(
-        shell,
-        planOf(shell),
-        `turn ${turn} · standard · ${run.results.length} tool results`,
-      );
+      const { callModel } = models(shell, planOf(shell), modelSummary(turn, run.results.length));
       const result = await callModel({ tenant, turn, head: run.head, delta, ...patience });
       return { kind: 'model-called', result, activeMs: activeMs() };
     }
@@ -89,6 +85,11 @@ function models(shell: Shell, plan: RunPlan, summary: string): ModelActivities {
   return proxyActivities<ModelActivities>(
     activityOptions({ workMs, taskQueue, summary, deadlineAt: deadlineOf(shell.run) }),
   );
+}
+
+function modelSummary(turn: number, results: number): string {
+  const heard = results === 0 ? '' : ` · ${results} tool ${results === 1 ? 'result' : 'results'}`;
+  return `turn ${turn} · standard${heard}`;
 }
 
 function planOf({ run }: Shell): RunPlan {

@@ -86,12 +86,15 @@ export function usageOf(run: Run): RunUsage {
   };
 }
 
-/** Describes a call in a few words: the tool and its first plain argument. */
-export function describeCall(call: Pick<PendingCall, 'tool'> & { readonly args?: JsonValue }): string {
+/**
+ * Describes a call in a few words: the tool, and the first argument whose name ends in "id". Other arguments may be personal, and
+ * this is shown in lists and kept in the history.
+ */
+export function describeCall(call: { readonly tool: string; readonly args?: JsonValue }): string {
   const { args } = call;
   if (args === undefined || args === null || typeof args !== 'object') return call.tool;
-  const first = Object.values(args).find((value) => typeof value === 'string' || typeof value === 'number');
-  return first === undefined ? call.tool : `${call.tool} ${truncate(String(first), 24)}`;
+  const id = Object.entries(args).find(([name, value]) => /id$/i.test(name) && typeof value !== 'object')?.[1];
+  return id === undefined ? call.tool : `${call.tool} ${truncate(String(id), 24)}`;
 }
 
 function questionOf(call: PendingCall): string {
