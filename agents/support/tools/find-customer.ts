@@ -4,7 +4,7 @@ import { customerSchema, findCustomers } from '../shop/customers.ts';
 import { inShop, SHOP_SECRET } from '../shop/in-shop.ts';
 
 /** Three seconds: a look-up by an indexed column takes milliseconds, the rest is for a busy server. */
-const TIMEOUT_MS = 3_000;
+const TIMEOUT_MS = 10_000;
 
 /** Finds customers by e-mail or full name. */
 export const findCustomer = defineTool({

@@ -4,7 +4,7 @@ import { inShop, SHOP_SECRET } from '../shop/in-shop.ts';
 import { orderIdSchema, orderSchema, readOrder } from '../shop/orders.ts';
 
 /** Three seconds: a look-up by primary key takes milliseconds, the rest is for a busy server. */
-const TIMEOUT_MS = 3_000;
+const TIMEOUT_MS = 10_000;
 
 /** Looks up one order by its id. */
 export const lookupOrder = defineTool({
