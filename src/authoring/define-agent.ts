@@ -74,9 +74,28 @@ export function defineAgent(spec: AgentSpec): Agent {
   const names = spec.tools.map((tool) => tool.contract.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) refuse(`tool ${twice} is listed twice; a release names one version of each tool`);
+  if (spec.asksPerson !== undefined && names.includes('askPerson')) {
+    refuse('the tool askPerson is built in when asksPerson is set; give yours another name');
+  }
+  const patterns = [
+    ...(spec.guardrails ?? []).map(({ name, pattern }) => ({ of: `guardrail ${name}`, pattern })),
+    ...(spec.reflection?.groundedPatterns ?? []).map((pattern) => ({ of: 'reflection', pattern })),
+  ];
+  const broken = patterns.find(({ pattern }) => !isRegularExpression(pattern));
+  if (broken !== undefined) {
+    refuse(`${broken.of} has the pattern ${JSON.stringify(broken.pattern)}, which is not a regular expression`);
+  }
   for (const rule of spec.approvals ?? []) {
     if (!names.includes(rule.tool))
       refuse(`approval rule ${rule.name} names the tool ${rule.tool}, which the agent does not have`);
   }
   return spec;
+}
+
+function isRegularExpression(pattern: string): boolean {
+  try {
+    return new RegExp(pattern, 'u') instanceof RegExp;
+  } catch {
+    return false;
+  }
 }

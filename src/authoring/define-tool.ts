@@ -96,6 +96,9 @@ export type Parsed =
 /** Ten seconds: beyond the p99 of ordinary APIs, short enough that a write whose reply was lost is settled soon. */
 const DEFAULT_TIMEOUT_MS = 10_000;
 
+/** An hour. What takes longer should return at once and be asked about later. */
+const TIMEOUT_MS_MAX = 3_600_000;
+
 /** What a local tool may take: a longer one would hold up the workflow task it runs in. */
 const LOCAL_TIMEOUT_MS_MAX = 1_000;
 
@@ -172,6 +175,10 @@ function checkSpec(spec: ToolSpec<z.ZodType, z.ZodType>): void {
   if (!/^\d+\.\d+\.\d+$/.test(spec.version)) refuse(`version must be like 1.0.0, got ${JSON.stringify(spec.version)}`);
   if (spec.taskQueue !== undefined && !/^[a-z][a-z0-9-]{0,31}$/.test(spec.taskQueue))
     refuse('taskQueue must be kebab-case');
+  const { timeoutMs = 1 } = spec;
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > TIMEOUT_MS_MAX) {
+    refuse(`timeoutMs must be a whole number from 1 to ${TIMEOUT_MS_MAX}, got ${timeoutMs}`);
+  }
   const isLocal = spec.execution === 'local';
   if (isLocal && isWrite(spec.effect)) refuse("execution 'local' is for reads; a write needs an activity of its own");
   if (isLocal && (spec.timeoutMs ?? 0) > LOCAL_TIMEOUT_MS_MAX)

@@ -91,7 +91,10 @@ async function settle(
     const row = await lockRow(tx, tenant, lease.key);
     const closedAs = outcome.how === 'reconciled' ? 'reconciled' : outcome.state;
     await closeAttempt(tx, tenant, lease, closedAs, null);
-    if (row.state !== 'intended' && row.state !== 'unknown') return { ref: row.ref ?? outcome.ref, state: row.state };
+    // A refusal speaks of its own send only: once a later attempt has the lease, that one's outcome counts.
+    const isFencedRefusal = outcome.state === 'failed' && row.attempt !== lease.attempt;
+    if ((row.state !== 'intended' && row.state !== 'unknown') || isFencedRefusal)
+      return { ref: row.ref ?? outcome.ref, state: row.state };
     await tx
       .updateTable('effects')
       .set({ state: outcome.state, ref: outcome.ref, settled_at: sql<Date>`clock_timestamp()` })

@@ -21,21 +21,13 @@ export function createRunMessages(db: Db) {
      * message that an earlier turn has perceived.
      */
     async claim(tenant: string, message: RunMessageClaim): Promise<boolean> {
-      await insertClaim(db, tenant, message);
-      const row = await db
-        .selectFrom('run_messages')
-        .select('turn')
-        .where('tenant', '=', tenant)
-        .where('run_id', '=', message.runId)
-        .where('id_hash', '=', messageHash(message.id))
-        .executeTakeFirst();
-      return row?.turn === message.turn;
+      return (await insertClaim(db, tenant, message)) || (await isClaimOf(db, tenant, message));
     },
 
-    /** Raises a run's budget account once per message id. The claim, the account and the audit are one transaction. */
-    async topUp(tenant: string, message: RunMessageClaim, topUp: TopUp): Promise<void> {
-      await db.transaction().execute(async (tx) => {
-        if (!(await insertClaim(tx, tenant, message))) return;
+    /** Raises a run's budget account once per message id. The claim, the account and the audit are one transaction. False as for `claim`. */
+    async topUp(tenant: string, message: RunMessageClaim, topUp: TopUp): Promise<boolean> {
+      return db.transaction().execute(async (tx) => {
+        if (!(await insertClaim(tx, tenant, message))) return isClaimOf(tx, tenant, message);
         await tx
           .updateTable('budget_accounts')
           .set((eb) => ({
@@ -52,9 +44,22 @@ export function createRunMessages(db: Db) {
           target: message.runId,
           after: topUp,
         });
+        return true;
       });
     },
   };
+}
+
+/** Tells whether the claim that stands is this turn's own: the retry of a perception that was cut off. */
+async function isClaimOf(db: Db, tenant: string, message: RunMessageClaim): Promise<boolean> {
+  const row = await db
+    .selectFrom('run_messages')
+    .select('turn')
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', message.runId)
+    .where('id_hash', '=', messageHash(message.id))
+    .executeTakeFirst();
+  return row?.turn === message.turn;
 }
 
 async function insertClaim(db: Db, tenant: string, message: RunMessageClaim): Promise<boolean> {

@@ -30,6 +30,7 @@ async function loop(shell: Shell): Promise<RunEnd> {
     const decision = decide(shell.run, { isHistoryLong: workflowInfo().continueAsNewSuggested });
     present(shell, decision);
     if (decision.kind === 'end') {
+      observe(shell, { kind: 'ended', outcome: decision.end.outcome });
       await presentEnd(shell, decision.end);
       await condition(allHandlersFinished);
       return decision.end;

@@ -10,7 +10,11 @@ export async function awaitHuman(shell: Shell, wait: HumanWait): Promise<Observa
     await condition(() => isWoken(shell.run, wait));
     return { kind: 'human-waited', isOver: false };
   }
-  const isInTime = await condition(() => isWoken(shell.run, wait), wait.deadlineMs, {
+  // What is said meanwhile does not restart the question's clock.
+  const question = `${shell.run.turn} ${wait.index}`;
+  const deadlineAt = shell.questionDeadlines.get(question) ?? Date.now() + wait.deadlineMs;
+  shell.questionDeadlines.set(question, deadlineAt);
+  const isInTime = await condition(() => isWoken(shell.run, wait), Math.max(1, deadlineAt - Date.now()), {
     summary: 'the question expires',
   });
   return { kind: 'human-waited', isOver: !isInTime };

@@ -18,6 +18,8 @@ export type Shell = {
   run: Run;
   phase: Phase;
   readonly rejected: RejectedMessage[];
+  /** When a question expires, by turn and call. No question outlives an execution. */
+  readonly questionDeadlines: Map<string, number>;
   /** Calls off the row update of the phase before. */
   cancelProgress: () => void;
   progress: Promise<void>;
@@ -33,6 +35,7 @@ export function openShell(input: RunStart | Continuation): Shell {
     run,
     phase: 'running',
     rejected: [],
+    questionDeadlines: new Map(),
     cancelProgress: () => undefined,
     progress: Promise.resolve(),
   };

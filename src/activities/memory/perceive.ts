@@ -24,23 +24,31 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
     const facts = await stores.runs.factsOf(tenant, runId);
     const { guardrails } = await stores.releases.get(facts.release);
     const refs: string[] = [];
+    const ignored: string[] = [];
     let answer: string | undefined;
     for (const waiting of input.inputs) {
       const claim = { runId, id: waiting.id, turn, kind: waiting.kind, principal: waiting.principal };
       if (waiting.kind === 'top-up') {
-        await stores.runMessages.topUp(tenant, claim, waiting.topUp);
+        if (!(await stores.runMessages.topUp(tenant, claim, waiting.topUp))) ignored.push(waiting.id);
         continue;
       }
       const guarded = guard(guardrails, waiting);
       if (guarded.blockedBy !== null && waiting.id === FIRST_INPUT_ID)
         return { inputs: [], blockedBy: guarded.blockedBy };
-      if (!(await stores.runMessages.claim(tenant, claim))) continue;
+      if (!(await stores.runMessages.claim(tenant, claim))) {
+        ignored.push(waiting.id);
+        continue;
+      }
       const ref = await stores.transcripts.writePart(tenant, facts.scope, toPart(waiting, guarded.text));
       if (waiting.kind === 'answer') answer = ref;
       else refs.push(ref);
     }
     await failpoint('run:perceived');
-    return answer === undefined ? { inputs: refs } : { inputs: refs, answer };
+    return {
+      inputs: refs,
+      ...(answer === undefined ? {} : { answer }),
+      ...(ignored.length === 0 ? {} : { ignored }),
+    };
   });
 }
 

@@ -1,4 +1,5 @@
 import { activityInfo, Context } from '@temporalio/activity';
+import type { ApplicationFailure } from '@temporalio/common';
 import { truncate, type JsonValue } from '../../domain/json.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
 import type { Begun, EffectOutcome, Intent, Lease } from '../../stores/effect-types.ts';
@@ -66,18 +67,15 @@ async function send(
   const { tool, tenant } = call;
   const holdsLease = await stores.effects.holdsLease(tenant, lease);
   const remainingMs = Math.floor(sendBy - performance.now());
-  if (!holdsLease || remainingMs <= 0) {
-    // Fenced off: a later attempt has the lease, or this process slept through its deadline. Nothing was sent.
-    await stores.effects.closeAttempt(tenant, lease, 'not-sent', 'the lease or the send deadline had passed');
-    await closeObservation(stores.db, lease.observation, { outcome: 'fenced' });
-    throw inFlight(0);
-  }
+  if (!holdsLease || remainingMs <= 0) throw await fence(dependencies, call, lease);
   // A stop of the run does not abort a write: it finishes, within its deadline, and its outcome is known.
   const signal = AbortSignal.timeout(remainingMs);
   const context = makeToolContext(call, { signal, attempt: lease.attempt, secret });
+  await failpoint('effect:sending');
+  // A process that wakes from a freeze comes here before its timers do: the clock knows what the signal does not know yet.
+  if (performance.now() >= sendBy) throw await fence(dependencies, call, lease);
   let output: JsonValue;
   try {
-    await failpoint('effect:sending');
     output = await untilAborted(signal, tool.run(call.input, context));
   } catch (error) {
     return afterFailedSend(dependencies, call, lease, error);
@@ -86,6 +84,13 @@ async function send(
   const result = await settle(dependencies, call, lease, { state: 'succeeded', output, how: 'replied' });
   await failpoint('effect:settled');
   return result;
+}
+
+/** Closes an attempt that may not send: a later one has the lease, or this process slept through its deadline. Nothing was sent. */
+async function fence({ stores }: ActivityDependencies, call: ToolCall, lease: Lease): Promise<ApplicationFailure> {
+  await stores.effects.closeAttempt(call.tenant, lease, 'not-sent', 'the lease or the send deadline had passed');
+  await closeObservation(stores.db, lease.observation, { outcome: 'fenced' });
+  return inFlight(0);
 }
 
 /** Writes an outcome that is known. It is kept in hand while the database is away: losing it would make the effect unknown. */
@@ -156,7 +161,7 @@ async function reconcile(
 }
 
 /** Gives the slot back until the attempt before can no longer send. */
-function inFlight(waitMs: number) {
+function inFlight(waitMs: number): ApplicationFailure {
   const message = 'an earlier attempt may still send; waiting for its deadline';
   return toApplicationFailure(
     { cause: 'infra', disposition: 'transient', message, retryAfterMs: Math.max(waitMs, 50), sent: 'no' },

@@ -1,4 +1,4 @@
-import type { JsonValue } from '../json.ts';
+import { canonicalJson, type JsonValue } from '../json.ts';
 
 /** A test on the arguments of a tool call, as data. `path` is dotted: `refund.amountUsd`. Every bound given must hold. */
 export type Condition = {
@@ -8,13 +8,16 @@ export type Condition = {
   readonly equals?: JsonValue;
 };
 
-/** Tells whether the arguments meet the condition. A missing or ill-typed value meets it: a rule must not be dodged by leaving a field out. */
+/**
+ * Tells whether the arguments meet the condition. A missing value, or one that is no number where a bound asks for one, meets it: a
+ * rule must not be dodged by leaving a field out.
+ */
 export function meetsCondition(condition: Condition, input: JsonValue): boolean {
   const value = valueAt(input, condition.path);
   if (value === undefined) return true;
-  if (condition.equals !== undefined && value !== condition.equals) return false;
+  if (condition.equals !== undefined && canonicalJson(value) !== canonicalJson(condition.equals)) return false;
   if (condition.above === undefined && condition.below === undefined) return true;
-  const number = typeof value === 'string' ? Number(value) : value;
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof number !== 'number' || Number.isNaN(number)) return true;
   if (condition.above !== undefined && !(number > condition.above)) return false;
   return condition.below === undefined || number < condition.below;

@@ -28,7 +28,9 @@ export function applyGuardrails(guardrails: readonly InputGuardrail[], text: str
       verdict: isGraver ? guardrail.verdict : outcome.verdict,
       matched: [...outcome.matched, guardrail.name],
       text:
-        guardrail.verdict === 'redact' ? outcome.text.replace(pattern, `[${guardrail.name} redacted]`) : outcome.text,
+        guardrail.verdict === 'redact'
+          ? outcome.text.replace(pattern, () => `[${guardrail.name} redacted]`)
+          : outcome.text,
     };
   }
   return outcome;

@@ -17,5 +17,8 @@ export function ungroundedClaims(
 ): readonly string[] {
   const claims = new Set<string>();
   for (const pattern of patterns) for (const match of answer.matchAll(new RegExp(pattern, 'gu'))) claims.add(match[0]);
-  return [...claims].filter((claim) => !sources.some((source) => source.includes(claim)));
+  return [...claims].filter((claim) => {
+    const whole = new RegExp(`(?<![\\w-])${RegExp.escape(claim)}(?![\\w-])`, 'u');
+    return !sources.some((source) => whole.test(source));
+  });
 }

@@ -24,10 +24,12 @@ export function decide(run: Run, { isHistoryLong }: Surroundings): Decision {
   if (run.unknownEffect !== null) return waitFor({ kind: 'unknown-effect', effectKey: run.unknownEffect });
 
   const [call] = run.calls;
-  const dimension = run.exhausted ?? usedUp(run, run.plan, call === undefined ? 0 : groupOf(run, run.plan).length);
+  const dimension =
+    run.exhausted ?? (call === undefined ? usedByTurn(run, run.plan) : usedByCalls(run, run.plan, call));
   const hasAnswer = run.isAnswered && call === undefined;
   if (dimension !== null && !hasAnswer) {
-    if (run.start.whenExhausted === 'wait') return waitFor({ kind: 'top-up', dimension });
+    const canTopUp = run.turn < LIMITS.turnsMax;
+    if (run.start.whenExhausted === 'wait' && canTopUp) return waitFor({ kind: 'top-up', dimension });
     return end(run, { kind: 'budget-exhausted', dimension });
   }
   if (call !== undefined) return answerCall(run, run.plan, call);
@@ -68,7 +70,6 @@ function answerCall(run: Run, plan: RunPlan, call: PendingCall): Decision {
 function groupOf(run: Run, plan: RunPlan): readonly PendingCall[] {
   const [first] = run.calls;
   if (first === undefined) return [];
-  if (!isRead(plan, first)) return [first];
   const next = run.calls.findIndex((call) => !isRead(plan, call) || needsApproval(call));
   return next === -1 ? run.calls : run.calls.slice(0, Math.max(next, 1));
 }
@@ -81,9 +82,13 @@ function needsApproval(call: PendingCall): boolean {
   return call.verdict.kind === 'approve' && call.approval?.isApproved !== true;
 }
 
-function usedUp(run: Run, plan: RunPlan, nextCalls: number): Dimension | null {
-  const { limits } = plan;
-  if (nextCalls > 0) return run.toolCalls + nextCalls > limits.toolCalls ? 'tool-calls' : null;
+/** A question to a person is no tool call. */
+function usedByCalls(run: Run, plan: RunPlan, call: PendingCall): Dimension | null {
+  if (call.verdict.kind === 'ask') return null;
+  return run.toolCalls + groupOf(run, plan).length > plan.limits.toolCalls ? 'tool-calls' : null;
+}
+
+function usedByTurn(run: Run, { limits }: RunPlan): Dimension | null {
   if (run.turn >= Math.min(limits.turns, LIMITS.turnsMax)) return 'turns';
   if (run.total.tokens >= limits.tokens) return 'tokens';
   if (BigInt(run.total.costPico) >= BigInt(limits.costPico)) return 'usd';

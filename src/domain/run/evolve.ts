@@ -29,6 +29,8 @@ export function evolve(run: Run, observation: Observation): Run {
       return worked(evolveReflected(run, observation.result.unfounded), observation.activeMs);
     case 'activity-failed':
       return worked(evolveTrouble(run, observation.trouble), observation.activeMs);
+    case 'ended':
+      return { ...run, outcome: observation.outcome };
     case 'message-received':
       return receiveMessage(run, observation.message);
     case 'cancel-requested':
@@ -63,7 +65,8 @@ function evolvePerceived(run: Run, ids: readonly string[], result: PerceiveResul
     const reason = `the input was blocked by the guardrail ${result.blockedBy}`;
     return { ...run, waiting, blocked: null, outcome: { kind: 'refused', reason } };
   }
-  const answered = perceived.find((input) => input.kind === 'answer');
+  // An answer that was applied before has no result: the question stays open.
+  const answered = result.answer === undefined ? undefined : perceived.find((input) => input.kind === 'answer');
   const next: Run = {
     ...run,
     waiting,
@@ -74,10 +77,14 @@ function evolvePerceived(run: Run, ids: readonly string[], result: PerceiveResul
       answered === undefined || result.answer === undefined
         ? run.results
         : [...run.results, { index: answered.index, ref: result.answer }],
-    repeated: { fingerprint: '', times: 0 },
+    // The run's own guidance is no reason to count repeats anew: it is what they led to.
+    repeated: perceived.every((input) => input.kind === 'guidance' && input.id.startsWith('perdure:'))
+      ? run.repeated
+      : { fingerprint: '', times: 0 },
   };
   return perceived.reduce(
-    (state, input) => (input.kind === 'top-up' ? topUpLimits(state, input.topUp) : state),
+    (state, input) =>
+      input.kind === 'top-up' && !result.ignored?.includes(input.id) ? topUpLimits(state, input.topUp) : state,
     result.inputs.length === 0 ? next : { ...next, isAnswered: false, isReflected: false },
   );
 }

@@ -23,7 +23,7 @@ export const LIMITS = {
   turnsPerExecution: 50,
   /** Message ids the continuation remembers; older ones are caught by their unique row. 1,000 ids take 20 KB. */
   rememberedMessagesMax: 1_000,
-  /** Messages that may wait to be perceived. A client that outruns the run this far is told to slow down. */
+  /** Messages that may wait to be perceived or to be told to the model. A client that outruns the run this far is told to slow down. */
   waitingMessagesMax: 500,
   /** Size of the continuation, in UTF-8 bytes. */
   continuationBytesMax: 64 * KIB,

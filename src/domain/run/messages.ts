@@ -1,3 +1,4 @@
+import { canonicalJson, type JsonValue, utf8Bytes } from '../json.ts';
 import { base64url, sha256 } from '../sha-256.ts';
 import { textProblem } from '../text-problem.ts';
 import { LIMITS } from './limits.ts';
@@ -22,18 +23,16 @@ export function messageProblem(run: Run, message: RunMessage): string | null {
   const problem = envelopeProblem(message);
   if (problem !== null) return problem;
   if (isApplied(run, message.id)) return null;
-  if (run.outcome !== null) return `the run has ended (${run.outcome.kind}); nothing can be changed`;
-  if (run.waiting.length >= LIMITS.waitingMessagesMax) {
-    return `${LIMITS.waitingMessagesMax} messages wait already; send this one again when the run has caught up`;
-  }
+  const outcome = run.earlierEnd?.outcome ?? run.outcome;
+  if (outcome !== null) return `the run has ended (${outcome.kind}); nothing can be changed`;
   switch (message.kind) {
     case 'decideApproval':
       return approvalProblem(run, message);
     case 'provideInput':
     case 'steer':
-      return textProblem('text', message.text);
+      return crowdProblem(run.waiting.length + run.inputs.length) ?? textProblem('text', message.text);
     case 'topUpBudget':
-      return topUpProblem(message.topUp);
+      return crowdProblem(run.waiting.length) ?? topUpProblem(message.topUp);
     case 'requestStop':
       return textProblem('reason', message.reason);
     case 'retry':
@@ -45,7 +44,13 @@ export function messageProblem(run: Run, message: RunMessage): string | null {
 
 /** Finds the call that an approval is about. */
 export function callOfApproval(run: Run, approvalId: string): PendingCall | undefined {
-  return run.calls.find((call) => call.approval?.id === approvalId);
+  return run.calls.find((call) => call.approval !== undefined && call.approval.id === approvalId);
+}
+
+/** What the model has not yet read travels in the continuation, so it is bounded. Messages that only steer the run always get through. */
+function crowdProblem(messages: number): string | null {
+  if (messages < LIMITS.waitingMessagesMax) return null;
+  return `${LIMITS.waitingMessagesMax} messages wait already; send this one again when the run has caught up`;
 }
 
 function envelopeProblem(message: RunMessage): string | null {
@@ -79,7 +84,7 @@ function decisionProblem(decision: ApprovalDecision): string | null {
     case 'approve':
       return null;
     case 'edit':
-      return decision.arguments === undefined ? 'an edit needs arguments' : null;
+      return editProblem(decision.arguments);
     case 'reject':
       return textProblem('reason', decision.reason);
     case 'respond':
@@ -87,6 +92,14 @@ function decisionProblem(decision: ApprovalDecision): string | null {
     default:
       return `decision.kind must be approve, edit, reject or respond, got ${describe((decision as { kind?: unknown } | undefined)?.kind)}`;
   }
+}
+
+function editProblem(edited: JsonValue | undefined): string | null {
+  if (edited === undefined) return 'an edit needs arguments';
+  const bytes = utf8Bytes(canonicalJson(edited));
+  return bytes > LIMITS.inputBytesMax
+    ? `arguments have ${bytes} bytes, at most ${LIMITS.inputBytesMax} are taken`
+    : null;
 }
 
 function topUpProblem(topUp: (RunMessage & { kind: 'topUpBudget' })['topUp']): string | null {

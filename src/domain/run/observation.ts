@@ -1,4 +1,5 @@
 import type { RunMessage } from './message.ts';
+import type { Outcome } from './run-end.ts';
 import type {
   ActivityTrouble,
   AdmitResult,
@@ -35,6 +36,8 @@ export type Observation =
   | { readonly kind: 'activity-failed'; readonly trouble: ActivityTrouble; readonly activeMs: number }
   /** The decision was called off: by a stop, or by a retry that schedules it anew. */
   | { readonly kind: 'called-off' }
+  /** The end was decided: from here on nothing is applied. */
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'message-received'; readonly message: RunMessage }
   | { readonly kind: 'cancel-requested' }
   | { readonly kind: 'deadline-passed' };

@@ -15,6 +15,8 @@ export type PerceiveResult = {
   readonly inputs: readonly string[];
   /** Result of the question that the input answered. */
   readonly answer?: string;
+  /** Ids of messages that an earlier turn had perceived: nothing was done. */
+  readonly ignored?: readonly string[];
   /** Name of the guardrail that blocked the run's first input. */
   readonly blockedBy?: string;
 };

@@ -93,8 +93,8 @@ export function usageOf(run: Run): RunUsage {
 export function describeCall(call: { readonly tool: string; readonly args?: JsonValue }): string {
   const { args } = call;
   if (args === undefined || args === null || typeof args !== 'object') return call.tool;
-  const id = Object.entries(args).find(([name, value]) => /id$/i.test(name) && typeof value !== 'object')?.[1];
-  return id === undefined ? call.tool : `${call.tool} ${truncate(String(id), 24)}`;
+  const id = Object.entries(args).find(([name]) => /id$/i.test(name))?.[1];
+  return typeof id === 'string' || typeof id === 'number' ? `${call.tool} ${truncate(String(id), 24)}` : call.tool;
 }
 
 function questionOf(call: PendingCall): string {

@@ -45,6 +45,8 @@ export type TimelineEntry = {
   readonly kind: 'model' | 'tool';
   /** Model id, or tool name and major version. */
   readonly name: string;
+  /** What the model asked a tool for. Null for model calls, and where it is over 1 KiB. */
+  readonly args: JsonValue;
   /** Counted over all attempts at this call, from 1. */
   readonly attempt: number;
   readonly worker: string;

@@ -20,6 +20,8 @@ function inputDrift(pinned: JsonObject, served: JsonObject): string | null {
   const [required, requiredNow] = [listOf(pinned['required']), listOf(served['required'])];
   const demanded = requiredNow.find((name) => !required.includes(name));
   if (demanded !== undefined) return `its input ${demanded} is now required`;
+  const released = required.find((name) => !requiredNow.includes(name));
+  if (released !== undefined) return `its input ${released} is no longer required`;
   return restOf(pinned) === restOf(served) ? null : 'its input schema has changed';
 }
 

@@ -1,0 +1,58 @@
+import { sql } from 'kysely';
+import type { MessagePart } from '../domain/model/message-part.ts';
+import type { ApprovalFilter, EffectFilter, RunFilter } from '../domain/schemas/run-records.ts';
+import { type Db, openDatabase } from './database.ts';
+import { readApprovals, readAudit, readEffects } from './ledger-reader.ts';
+import { findTenant, readRun, readRuns } from './run-row-reader.ts';
+import { createStores, type Stores } from './stores.ts';
+import { readTimeline } from './timeline-reader.ts';
+
+/** Makes the client library's `RunReader` over PostgreSQL. It only reads, and works long after Temporal has forgotten an execution. */
+export function createRunReader({ db, transcripts }: Pick<Stores, 'db' | 'transcripts'>) {
+  return {
+    findTenant: (runId: string) => findTenant(db, runId),
+    run: (tenant: string, runId: string) => readRun(db, tenant, runId),
+    runs: (tenant: string | null, filter?: RunFilter) => readRuns(db, tenant, filter),
+    timeline: (tenant: string, runId: string) => readTimeline(db, tenant, runId),
+    async answer(tenant: string, runId: string): Promise<string | null> {
+      const found = await findTexts(db, tenant, runId);
+      if (found === null || found.answer === null) return null;
+      const part = await transcripts.readPart(tenant, found.scope, found.answer);
+      return part.kind === 'assistant-text' ? part.text : null;
+    },
+    async transcript(tenant: string, runId: string): Promise<readonly MessagePart[]> {
+      const found = await findTexts(db, tenant, runId);
+      return found === null ? [] : transcripts.read(tenant, found.scope, found.head);
+    },
+    approvals: (tenant: string | null, filter?: ApprovalFilter) => readApprovals(db, transcripts, tenant, filter),
+    effects: (tenant: string | null, filter?: EffectFilter) => readEffects(db, tenant, filter),
+    audit: (tenant: string, runId: string) => readAudit(db, tenant, runId),
+  };
+}
+
+/** Opens a database only to read runs, for clients outside of the workers. Nothing is connected before the first read. */
+export function openRunReader(databaseUrl: string) {
+  // A connection that breaks while idle is made again by the next read.
+  const stores = createStores(openDatabase(databaseUrl, () => undefined));
+  return { ...createRunReader(stores), close: () => stores.db.destroy() };
+}
+
+type Texts = { readonly scope: string; readonly head: string | null; readonly answer: string | null };
+
+/** Finds where a run's texts are. The row knows them once the run has ended; until then its newest replies do. */
+async function findTexts(db: Db, tenant: string, runId: string): Promise<Texts | null> {
+  const { rows } = await sql<Texts>`
+    select r.scope,
+           coalesce(
+             case when r.run_end is not null then r.head end,
+             (select result ->> 'head' from perdure.model_replies m
+               where m.tenant = r.tenant and m.run_id = r.id order by m.turn desc limit 1),
+             r.head) as head,
+           coalesce(
+             r.run_end -> 'answer' ->> 'ref',
+             (select result -> 'answer' ->> 'ref' from perdure.model_replies m
+               where m.tenant = r.tenant and m.run_id = r.id and m.result -> 'answer' is not null
+               order by m.turn desc limit 1)) as answer
+      from perdure.runs r where r.tenant = ${tenant} and r.id = ${runId}`.execute(db);
+  return rows[0] ?? null;
+}

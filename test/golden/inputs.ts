@@ -1,0 +1,256 @@
+import type { JsonValue } from '../../src/domain/json.ts';
+import type { Cause, Disposition } from '../../src/domain/run/cause.ts';
+import type { Decision } from '../../src/domain/run/decision.ts';
+import type { ApprovalDecision, RunMessage, RunMessageKind, TopUp } from '../../src/domain/run/message.ts';
+import type { Observation } from '../../src/domain/run/observation.ts';
+import type { RunPlan } from '../../src/domain/run/plan.ts';
+import type { ActivityTrouble, CallVerdict, RepliedCall, RunTotal, ToolResult } from '../../src/domain/run/results.ts';
+import type { Dimension } from '../../src/domain/run/run-end.ts';
+import type { Run } from '../../src/domain/run/run.ts';
+import { contentHash } from '../../src/domain/sha-256.ts';
+
+/** One input of a trace: the first line's verb, the rest of it, and the lines below it. */
+export type Input = { readonly verb: string; readonly rest: string; readonly details: readonly string[] };
+
+/** Every step that is work takes a second, every model call costs a cent and a hundred tokens: easy to add up while reading. */
+const ACTIVE_MS = 1_000;
+const CALL_PICO = 10_000_000_000n;
+const CALL_TOKENS = 100;
+
+const TOOLS: RunPlan['tools'] = {
+  lookupOrder: tool('lookupOrder', 'read'),
+  checkStock: tool('checkStock', 'read'),
+  sendEmail: tool('sendEmail', 'write'),
+  issueRefund: tool('issueRefund', 'irreversible'),
+};
+
+/** Reads an input as the observation of what was decided. */
+export function toObservation(input: Input, run: Run, decision: Decision): Observation {
+  const { verb, rest } = input;
+  const { turn } = run;
+  switch (verb) {
+    case 'admitted':
+      return { kind: 'admitted', result: { kind: 'admitted', plan: planOf(fieldsOf(rest)) } };
+    case 'admission-refused':
+      return { kind: 'admitted', result: { kind: 'refused', reason: rest } };
+    case 'already-ended':
+      return { kind: 'admitted', result: { kind: 'already-ended', end: earlierEnd(rest) } };
+    case 'perceived':
+      return perceived(decision, fieldsOf(rest));
+    case 'model-answers': {
+      const answer = { ref: `reply-${turn + 1}`, preview: rest };
+      const reply = {
+        kind: 'replied',
+        head: `head-${turn + 1}`,
+        answer,
+        calls: [],
+        total: charged(run),
+        model: 'm',
+      } as const;
+      return { kind: 'model-called', result: reply, activeMs: ACTIVE_MS };
+    }
+    case 'model-calls': {
+      const calls = input.details.map((line, index) => toCall(line, turn + 1, index));
+      const reply = { kind: 'replied', head: `head-${turn + 1}`, calls, total: charged(run), model: 'm' } as const;
+      return { kind: 'model-called', result: reply, activeMs: ACTIVE_MS };
+    }
+    case 'budget-refused': {
+      const result = { kind: 'budget-refused', dimension: rest as Dimension, total: run.total } as const;
+      return { kind: 'model-called', result, activeMs: ACTIVE_MS };
+    }
+    case 'tools-called':
+      return toolsCalled(turn, fieldsOf(rest), input.details);
+    case 'approval-settled':
+      return approvalSettled(decision, run, rest);
+    case 'human-waited':
+      return { kind: 'human-waited', isOver: rest === 'over' };
+    case 'reflected':
+      return { kind: 'reflected', result: { unfounded: rest.split(' ').filter(Boolean) }, activeMs: ACTIVE_MS };
+    case 'activity-failed':
+      return { kind: 'activity-failed', trouble: toTrouble(rest), activeMs: ACTIVE_MS };
+    case 'pause-ended':
+    case 'called-off':
+    case 'cancel-requested':
+    case 'deadline-passed':
+      return { kind: verb };
+    default:
+      throw new Error(`no input is called ${verb}`);
+  }
+}
+
+/** Reads an input as a message: `kind id rest`. Everything is sent by Ann, who saw the arguments of the first call. */
+export function toMessage({ verb, rest }: Input, run: Run): RunMessage | null {
+  const [id = '', ...words] = rest.split(' ');
+  const text = words.join(' ');
+  const envelope = { id, principal: 'ann' };
+  switch (verb as RunMessageKind) {
+    case 'decideApproval': {
+      const [call] = run.calls;
+      const approvalId = call?.approval?.id ?? 'none';
+      return {
+        ...envelope,
+        kind: 'decideApproval',
+        approvalId,
+        argsHash: call?.argsHash ?? 'none',
+        decision: toDecision(text),
+      };
+    }
+    case 'provideInput':
+      return { ...envelope, kind: 'provideInput', text };
+    case 'steer':
+      return { ...envelope, kind: 'steer', text };
+    case 'topUpBudget':
+      return { ...envelope, kind: 'topUpBudget', topUp: JSON.parse(text) as TopUp };
+    case 'retry':
+      return { ...envelope, kind: 'retry' };
+    case 'pause':
+      return { ...envelope, kind: 'pause' };
+    case 'resume':
+      return { ...envelope, kind: 'resume' };
+    case 'requestStop':
+      return { ...envelope, kind: 'requestStop', reason: text };
+    default:
+      return null;
+  }
+}
+
+/** Reads `name=value` words. */
+export function fieldsOf(text: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    text
+      .split(' ')
+      .filter(Boolean)
+      .map((word) => word.split('=', 2) as [string, string]),
+  );
+}
+
+function planOf(fields: Readonly<Record<string, string>>): RunPlan {
+  const amount = (name: string, otherwise: number): number => Number(fields[name] ?? otherwise);
+  return {
+    release: 'release-1',
+    limits: {
+      costPico: String(BigInt(Math.round(amount('usd', 1) * 100)) * 10_000_000_000n),
+      tokens: amount('tokens', 10_000),
+      turns: amount('turns', 20),
+      toolCalls: amount('tool-calls', 20),
+      activeMs: amount('active-ms', 60_000),
+    },
+    tools: TOOLS,
+    modelQueue: 'models',
+    modelTimeoutMs: 60_000,
+    turnsPerExecution: amount('turns-per-execution', 50),
+    revisionsMax: fields['revisions'] === undefined ? null : Number(fields['revisions']),
+  };
+}
+
+function tool(name: string, effect: RunPlan['tools'][string]['effect']): RunPlan['tools'][string] {
+  return { activity: `${name}@1`, contract: name, effect, execution: 'queued', taskQueue: 'tools', timeoutMs: 10_000 };
+}
+
+function earlierEnd(preview: string): (Decision & { kind: 'end' })['end'] {
+  const answer = { ref: 'reply-1', preview };
+  return {
+    outcome: { kind: 'completed' },
+    answer,
+    release: 'release-0',
+    turns: 1,
+    toolCalls: 0,
+    tokens: 100,
+    costPico: '0',
+  };
+}
+
+/** Every text becomes a reference of its id. `known` is an id that an earlier turn perceived: it has none. */
+function perceived(decision: Decision, { known, blockedBy }: Readonly<Record<string, string>>): Observation {
+  if (decision.kind !== 'perceive') throw new Error('nothing is being perceived');
+  const ids = decision.inputs.map(({ id }) => id);
+  if (blockedBy !== undefined)
+    return { kind: 'perceived', ids, result: { inputs: [], blockedBy }, activeMs: ACTIVE_MS };
+  const fresh = decision.inputs.filter(({ id }) => id !== known);
+  const inputs = fresh.filter(({ kind }) => kind === 'input' || kind === 'guidance').map(({ id }) => `text:${id}`);
+  const answer = fresh.find(({ kind }) => kind === 'answer');
+  const result = { inputs, ...(answer === undefined ? {} : { answer: `text:${answer.id}` }) };
+  return { kind: 'perceived', ids, result, activeMs: ACTIVE_MS };
+}
+
+function charged({ total }: Run): RunTotal {
+  return { costPico: String(BigInt(total.costPico) + CALL_PICO), tokens: total.tokens + CALL_TOKENS };
+}
+
+/** `tool {"args":1} allow | answered | ask=MS | approve=RULE` */
+function toCall(line: string, turn: number, index: number): RepliedCall {
+  const [, name = '', json = '{}', verdict = 'allow'] = /^\s*(\S+)\s+(\{.*\})(?:\s+(\S+))?$/.exec(line) ?? [];
+  const args = JSON.parse(json) as JsonValue;
+  return { tool: name, args, argsHash: hashOf(args), verdict: toVerdict(verdict, `text:${turn}.${index}`) };
+}
+
+function toVerdict(text: string, ref: string): CallVerdict {
+  const [kind, value = ''] = text.split('=');
+  if (kind === 'ask') return { kind: 'ask', deadlineMs: Number(value) };
+  if (kind === 'approve') return { kind: 'approve', rule: value, deadlineMs: 60_000, onExpiry: 'reject' };
+  return kind === 'answered' ? { kind: 'answered', ref } : { kind: 'allow' };
+}
+
+/** `0=ok 1=error 2=unknown`, and `trouble CAUSE DISPOSITION MESSAGE` below it. */
+function toolsCalled(turn: number, fields: Readonly<Record<string, string>>, details: readonly string[]): Observation {
+  const results = Object.entries(fields).map(([index, outcome]) => ({
+    index: Number(index),
+    result:
+      outcome === 'unknown'
+        ? ({ outcome, effectKey: `effect-${turn}.${index}` } as const)
+        : ({ outcome, ref: `text:${turn}.${index}` } as ToolResult),
+  }));
+  const [trouble] = details.map((line) => toTrouble(line.trim().replace(/^trouble /, '')));
+  return { kind: 'tools-called', results, trouble: trouble ?? null, activeMs: ACTIVE_MS };
+}
+
+function toTrouble(text: string): ActivityTrouble {
+  const [cause, disposition, ...message] = text.split(' ');
+  return { cause: cause as Cause, disposition: disposition as Disposition, message: message.join(' ') };
+}
+
+function approvalSettled(decision: Decision, run: Run, text: string): Observation {
+  if (decision.kind !== 'await-approval') throw new Error('no approval is being awaited');
+  const { index, argsHash } = decision.call;
+  const [kind = '', json] = text.split(' ', 2);
+  const ref = `text:${run.turn}.${index}`;
+  const settled = (result: (Observation & { kind: 'approval-settled' })['result']): Observation => ({
+    kind: 'approval-settled',
+    index,
+    result,
+  });
+  switch (kind) {
+    case 'approved': {
+      if (json === undefined) return settled({ kind, argsHash });
+      const args = JSON.parse(json) as JsonValue;
+      return settled({ kind, argsHash: hashOf(args), edited: { args } });
+    }
+    case 'rejected':
+    case 'expired':
+    case 'responded':
+      return settled({ kind, ref });
+    case 'invalid-edit':
+      return settled({ kind, message: 'amountUsd must be a number' });
+    default:
+      throw new Error(`an approval is never settled as ${kind}`);
+  }
+}
+
+function toDecision(text: string): ApprovalDecision {
+  const [kind = '', ...words] = text.split(' ');
+  const rest = words.join(' ');
+  switch (kind) {
+    case 'edit':
+      return { kind, arguments: JSON.parse(rest) as JsonValue };
+    case 'reject':
+      return { kind, reason: rest };
+    case 'respond':
+      return { kind, text: rest };
+    default:
+      return { kind: 'approve' };
+  }
+}
+
+function hashOf(args: JsonValue): string {
+  return contentHash(args);
+}

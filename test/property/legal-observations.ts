@@ -1,0 +1,151 @@
+import type { Disposition } from '../../src/domain/run/cause.ts';
+import type { Decision } from '../../src/domain/run/decision.ts';
+import type { Observation } from '../../src/domain/run/observation.ts';
+import type {
+  ActivityTrouble,
+  ApprovalResult,
+  CallVerdict,
+  ModelResult,
+  PerceiveResult,
+  RepliedCall,
+  RunTotal,
+  ToolResult,
+} from '../../src/domain/run/results.ts';
+import type { Dimension } from '../../src/domain/run/run-end.ts';
+import type { PendingCall, Run } from '../../src/domain/run/run.ts';
+import type { Choices } from './choices.ts';
+import { samplePlan } from './sample-run.ts';
+
+type Performed = Exclude<Decision, { kind: 'end' | 'continue-as-new' | 'await-human' | 'pause' }>;
+
+const MS = 10;
+
+/** Answers a decision with an observation that the activities could give. `run` is the state when the decision was made. */
+export function answer(choices: Choices, run: Run, decision: Performed): Observation {
+  if (decision.kind !== 'call-tools' && choices.isRare(9))
+    return { kind: 'activity-failed', trouble: trouble(choices), activeMs: MS };
+  switch (decision.kind) {
+    case 'admit':
+      return admitted(choices);
+    case 'perceive':
+      return {
+        kind: 'perceived',
+        ids: decision.inputs.map(({ id }) => id),
+        result: perceive(choices, decision),
+        activeMs: MS,
+      };
+    case 'call-model':
+      return { kind: 'model-called', result: reply(choices, run, decision.turn), activeMs: MS };
+    case 'call-tools':
+      return callTools(choices, decision);
+    case 'await-approval':
+      return {
+        kind: 'approval-settled',
+        index: decision.call.index,
+        result: settle(choices, decision.turn, decision.call),
+      };
+    case 'reflect':
+      return { kind: 'reflected', result: { unfounded: choices.isRare(2) ? ['A-7'] : [] }, activeMs: MS };
+  }
+}
+
+/** Reference of the result of a call; each call gets it once. */
+export function resultRef(turn: number, index: number): string {
+  return `result:${turn}.${index}`;
+}
+
+function admitted(choices: Choices): Observation {
+  if (choices.isRare(20)) return { kind: 'admitted', result: { kind: 'refused', reason: 'not here' } };
+  const revisionsMax = choices.oneOf([null, 0, 2]);
+  return { kind: 'admitted', result: { kind: 'admitted', plan: samplePlan({ revisionsMax }) } };
+}
+
+/** Texts become references of their ids; a text that an earlier turn perceived has none. */
+function perceive(choices: Choices, { inputs }: Decision & { kind: 'perceive' }): PerceiveResult {
+  if (inputs.some(({ id }) => id === 'perdure:start') && choices.isRare(20))
+    return { inputs: [], blockedBy: 'injection' };
+  const fresh = inputs.filter(({ id }) => id.startsWith('perdure:') || !choices.isRare(10));
+  const refs = fresh.flatMap(({ kind, id }) => (kind === 'input' || kind === 'guidance' ? [`text:${id}`] : []));
+  const answered = fresh.find(({ kind }) => kind === 'answer');
+  if (answered?.kind !== 'answer') return { inputs: refs };
+  return { inputs: refs, answer: resultRef(answered.turn, answered.index) };
+}
+
+function reply(choices: Choices, run: Run, turn: number): ModelResult {
+  const total: RunTotal = {
+    costPico: String(BigInt(run.total.costPico) + BigInt(choices.below(300))),
+    tokens: run.total.tokens + choices.below(300),
+  };
+  if (choices.isRare(15)) {
+    const dimension: Dimension = choices.oneOf(['usd', 'tokens']);
+    return { kind: 'budget-refused', dimension, total: run.total };
+  }
+  const head = `head:${turn}`;
+  const count = choices.below(6);
+  if (count === 0)
+    return { kind: 'replied', head, answer: { ref: `answer:${turn}`, preview: 'Done.' }, calls: [], total, model: 'm' };
+  const calls = Array.from({ length: count }, (_, index) => repliedCall(choices, turn, index));
+  return { kind: 'replied', head, calls, total, model: 'm' };
+}
+
+function repliedCall(choices: Choices, turn: number, index: number): RepliedCall {
+  const tool = choices.oneOf([
+    'lookupOrder',
+    'checkStock',
+    'sendEmail',
+    'addNote',
+    'issueRefund',
+    'askPerson',
+    'invented',
+  ]);
+  const argsHash = `hash-${choices.below(2)}`;
+  const given = choices.isRare(4) ? { argsRef: `args:${turn}.${index}` } : { args: { id: 'A-1' } };
+  return { tool, ...given, argsHash, verdict: verdictOf(choices, tool, resultRef(turn, index)) };
+}
+
+function verdictOf(choices: Choices, tool: string, ref: string): CallVerdict {
+  if (tool === 'invented' || choices.isRare(12)) return { kind: 'answered', ref };
+  if (tool === 'askPerson') return { kind: 'ask', deadlineMs: 1_000 };
+  const asks = tool === 'issueRefund' || choices.isRare(6);
+  return asks ? { kind: 'approve', rule: 'rule', deadlineMs: 1_000, onExpiry: 'reject' } : { kind: 'allow' };
+}
+
+function callTools(choices: Choices, { turn, calls }: Decision & { kind: 'call-tools' }): Observation {
+  const failed = choices.isRare(8) ? choices.below(calls.length) : null;
+  const results = calls
+    .filter((_, position) => position !== failed)
+    .map((call): { index: number; result: ToolResult } => ({
+      index: call.index,
+      result: toolResult(choices, turn, call),
+    }));
+  return { kind: 'tools-called', results, trouble: failed === null ? null : trouble(choices), activeMs: MS };
+}
+
+function toolResult(choices: Choices, turn: number, { tool, index }: PendingCall): ToolResult {
+  const isWrite = samplePlan().tools[tool]?.effect !== 'read';
+  if (isWrite && choices.isRare(8)) return { outcome: 'unknown', effectKey: `effect:${turn}.${index}` };
+  return { outcome: choices.oneOf(['ok', 'error', 'already-done']), ref: resultRef(turn, index) };
+}
+
+/** What the person sent decides; without a decision the approval has expired. */
+function settle(choices: Choices, turn: number, { index, argsHash, approval }: PendingCall): ApprovalResult {
+  const ref = resultRef(turn, index);
+  switch (approval?.decision?.decision.kind) {
+    case undefined:
+      return { kind: 'expired', ref };
+    case 'approve':
+      return { kind: 'approved', argsHash };
+    case 'reject':
+      return { kind: 'rejected', ref };
+    case 'respond':
+      return { kind: 'responded', ref };
+    case 'edit':
+      if (choices.isRare(2)) return { kind: 'invalid-edit', message: 'no' };
+      return { kind: 'approved', argsHash: 'hash-edited', edited: { args: { id: 'A-2' } } };
+  }
+}
+
+function trouble(choices: Choices): ActivityTrouble {
+  const disposition = choices.oneOf<Disposition>(['transient', 'mendable', 'mendable', 'final']);
+  return { cause: choices.oneOf(['infra', 'model-authentication', 'tool-missing']), disposition, message: 'away' };
+}

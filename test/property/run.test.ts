@@ -1,0 +1,182 @@
+/**
+ * Goal: whatever happens to a run, in whatever order, it keeps the promises that the rest of Perdure relies on.
+ * Method: an environment answers each decision with a random observation that could really come back, and sends random messages
+ * meanwhile; each promise is checked on every step of the run.
+ */
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { canonicalJson, utf8Bytes } from '../../src/domain/json.ts';
+import { packContinuation } from '../../src/domain/run/continuation.ts';
+import { decide } from '../../src/domain/run/decide.ts';
+import type { Decision } from '../../src/domain/run/decision.ts';
+import { LIMITS } from '../../src/domain/run/limits.ts';
+import { messageHash } from '../../src/domain/run/messages.ts';
+import type { PendingCall, Run } from '../../src/domain/run/run.ts';
+import { choicesFrom } from './choices.ts';
+import { resultRef } from './legal-observations.ts';
+import { liveRun, type Step } from './live-run.ts';
+import { isSampleWrite } from './sample-run.ts';
+
+const RUNS = 700;
+
+/** Checks every step of many generated runs. */
+function eachRun(check: (steps: readonly Step[]) => void): void {
+  const numbers = fc.array(fc.nat({ max: 1_000_000 }), { maxLength: 600, size: 'max' });
+  fc.assert(
+    fc.property(numbers, (drawn) => check(liveRun(choicesFrom(drawn)))),
+    { numRuns: RUNS },
+  );
+}
+
+function stepsOf<Kind extends Decision['kind']>(
+  steps: readonly Step[],
+  kind: Kind,
+): readonly (Step & { readonly decision: Decision & { kind: Kind } })[] {
+  return steps.filter((step): step is Step & { decision: Decision & { kind: Kind } } => step.decision.kind === kind);
+}
+
+describe('any run', () => {
+  it('meets every kind of decision and of end', () => {
+    const [decisions, ends] = [new Set<string>(), new Set<string>()];
+    eachRun((steps) => {
+      for (const { decision } of steps) decisions.add(decision.kind);
+      for (const { decision } of stepsOf(steps, 'end')) ends.add(decision.end.outcome.kind);
+    });
+    assert.equal(decisions.size, 10, [...decisions].join());
+    assert.equal(ends.size, 6, [...ends].join());
+  });
+
+  it('asks the model only when nothing is pending or unknown', () => {
+    eachRun((steps) => {
+      for (const { run } of stepsOf(steps, 'call-model')) {
+        assert.deepEqual(
+          [run.calls, run.waiting, run.unknownEffect, run.isPaused, run.stop],
+          [[], [], null, false, null],
+        );
+      }
+    });
+  });
+
+  it('writes one at a time, and nothing while an effect is unknown', () => {
+    eachRun((steps) => {
+      for (const { decision, run } of stepsOf(steps, 'call-tools')) {
+        const writes = decision.calls.filter(({ tool }) => isSampleWrite(tool));
+        assert.ok(writes.length === 0 || decision.calls.length === 1, canonicalJson(decision));
+        assert.equal(run.unknownEffect, null);
+      }
+    });
+  });
+
+  it('calls no tool without the approval that policy asks for', () => {
+    eachRun((steps) => {
+      const approved = new Map<string, string>();
+      for (const { observations, decision } of steps) {
+        if (decision.kind === 'call-tools')
+          decision.calls.forEach((call) => assertAllowed(approved, decision.turn, call));
+        if (decision.kind !== 'await-approval') continue;
+        for (const observation of observations) {
+          if (observation.kind !== 'approval-settled' || observation.result.kind !== 'approved') continue;
+          approved.set(`${decision.turn}.${observation.index}`, observation.result.argsHash);
+        }
+      }
+    });
+  });
+
+  it('gives every call one result before the model is asked again, and every text once', () => {
+    eachRun((steps) => {
+      const told: string[] = [];
+      let asked: readonly string[] = [];
+      for (const { decision, observations } of steps) {
+        const reply = observations.find((observation) => observation.kind === 'model-called')?.result;
+        if (decision.kind !== 'call-model') continue;
+        assert.deepEqual(decision.delta.slice(0, asked.length), asked, 'results come first, in the order of the calls');
+        if (reply?.kind !== 'replied') continue;
+        told.push(...decision.delta);
+        asked = reply.calls.map((_, index) => resultRef(decision.turn, index));
+      }
+      assert.equal(new Set(told).size, told.length, told.join());
+    });
+  });
+
+  it('ends at once when it has an outcome or is stopped, and does nothing after', () => {
+    eachRun((steps) => {
+      steps.forEach(({ run, decision }, position) => {
+        const mustEnd = run.outcome !== null || run.stop !== null || run.earlierEnd !== null;
+        if (mustEnd) assert.equal(decision.kind, 'end');
+        assert.equal(decision.kind === 'end', position === steps.length - 1);
+      });
+    });
+  });
+
+  it('applies a message once, however often it comes', () => {
+    eachRun((steps) => {
+      const ids = steps.flatMap(({ observations }) =>
+        observations.flatMap((each) => (each.kind === 'message-received' ? [each.message.id] : [])),
+      );
+      const applied = steps.at(-1)?.next.applied ?? [];
+      assert.deepEqual(applied, [...new Set(ids)].map(messageHash));
+      const perceived = steps.flatMap(({ decision, observations }) =>
+        decision.kind === 'perceive' && observations.some(({ kind }) => kind === 'perceived')
+          ? decision.inputs.map(({ id }) => id)
+          : [],
+      );
+      assert.equal(new Set(perceived).size, perceived.length, perceived.join());
+    });
+  });
+
+  it('never forgets what was said, used or counted', () => {
+    eachRun((steps) => {
+      for (const { run, next } of steps) {
+        assert.ok(BigInt(next.total.costPico) >= BigInt(run.total.costPico));
+        for (const [before, after] of [
+          [run.total.tokens, next.total.tokens],
+          [run.toolCalls, next.toolCalls],
+          [run.turn, next.turn],
+          [run.activeMs, next.activeMs],
+          [run.revisions, next.revisions],
+        ] as const) {
+          assert.ok(after >= before);
+        }
+        if (run.answer !== null) assert.notEqual(next.answer, null);
+      }
+    });
+  });
+
+  it('keeps its limits', () => {
+    eachRun((steps) => {
+      for (const { run, decision } of steps) {
+        const limits = run.plan?.limits;
+        if (limits === undefined) continue;
+        assert.ok(run.turn <= limits.turns && run.toolCalls <= limits.toolCalls);
+        if (decision.kind !== 'call-model') continue;
+        assert.ok(run.turn < limits.turns && run.total.tokens < limits.tokens && run.activeMs < limits.activeMs);
+        assert.ok(BigInt(run.total.costPico) < BigInt(limits.costPico));
+      }
+    });
+  });
+
+  it('continues as new only between turns, and decides the same afterwards', () => {
+    eachRun((steps) => {
+      for (const { run, next } of stepsOf(steps, 'continue-as-new')) {
+        assert.deepEqual(
+          [run.calls, run.waiting, run.unknownEffect, run.outcome, run.stop],
+          [[], [], null, null, null],
+        );
+        assert.ok(run.turn > run.turnsBefore);
+        assert.ok(utf8Bytes(canonicalJson(packContinuation(run))) <= LIMITS.continuationBytesMax);
+        assert.deepEqual(decide(next, { isHistoryLong: false }), decide(inOneExecution(run), { isHistoryLong: false }));
+        assert.deepEqual({ ...next, turnsBefore: 0 }, { ...run, turnsBefore: 0 });
+      }
+    });
+  });
+});
+
+function assertAllowed(approved: ReadonlyMap<string, string>, turn: number, call: PendingCall): void {
+  if (call.verdict.kind === 'allow') return;
+  assert.equal(call.verdict.kind, 'approve');
+  assert.equal(approved.get(`${turn}.${call.index}`), call.argsHash, `${turn}.${call.index} was not approved`);
+}
+
+function inOneExecution(run: Run): Run {
+  return run.plan === null ? run : { ...run, plan: { ...run.plan, turnsPerExecution: Number.POSITIVE_INFINITY } };
+}
