@@ -47,6 +47,17 @@ export function classify(error: unknown): Failure {
   return fromDatabase(error) ?? fromConnection(error) ?? unexpected(error);
 }
 
+/**
+ * Classifies what a tool threw. Whatever it is, it is the tool's: an error that looks like one of our database or of a provider must not
+ * end the run. Not for ToolRefusal, which is a result.
+ */
+export function classifyTool(error: unknown): Failure {
+  if (nameOf(error) === 'ToolUnreachable') return fromUnreachableTool(error as Error);
+  const message = safeMessage(error instanceof Error ? error.message : String(error));
+  const cause = nameOf(error) === 'TimeoutError' ? 'tool-timeout' : 'tool-error';
+  return { cause, disposition: 'transient', message, sent: 'maybe' };
+}
+
 /** Makes the failure that an activity throws: its type is the cause, its first detail the disposition. */
 export function toApplicationFailure(
   failure: Failure,

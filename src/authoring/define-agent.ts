@@ -45,6 +45,8 @@ export type AgentSpec = {
   readonly instructions: string;
   readonly models: ModelPolicy;
   readonly tools: readonly Tool[];
+  /** Older major versions that are still served to runs which began with them. New runs do not see them. */
+  readonly previousTools?: readonly Tool[];
   readonly guardrails?: readonly InputGuardrail[];
   readonly approvals?: readonly ApprovalRule[];
   readonly reflection?: ReflectionPolicy;

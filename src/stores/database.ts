@@ -220,5 +220,10 @@ export function openDatabase(url: string, onError: (error: Error) => void): Db {
     keepAlive: true,
   });
   pool.on('error', onError);
+  // The pool listens to idle connections only. One that breaks between two statements of a transaction would end the process; the next
+  // statement says what happened.
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined);
+  });
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }).withSchema('perdure');
 }

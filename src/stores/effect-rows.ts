@@ -73,18 +73,26 @@ export async function lockRow(tx: Db, tenant: string, key: string): Promise<Effe
     .executeTakeFirstOrThrow(() => new Error(`effect ${key} is not in the ledger`));
 }
 
-/** Gives the next attempt the lease and a deadline of its own. The one before is fenced off from here on. */
-export async function takeLease(tx: Db, tenant: string, intent: Intent, row: EffectRow): Promise<Lease> {
+/**
+ * Gives the next attempt the lease; the one before is fenced off from here on. A sender gets a deadline of its own. A reconciling attempt
+ * sends nothing, so nobody has to wait for it.
+ */
+export async function takeLease(
+  tx: Db,
+  tenant: string,
+  intent: Intent,
+  row: EffectRow,
+  purpose: 'send' | 'reconcile',
+): Promise<Lease> {
   const attempt = row.attempt + 1;
   await tx
     .updateTable('effects')
     .set({
       state: 'intended',
       attempt,
-      // A reconciling attempt sends nothing, so the deadline that others must wait for stays the last sender's or this one's.
-      send_deadline: deadlineIn(intent.sendWithinMs),
       ref: null,
       settled_at: null,
+      ...(purpose === 'send' ? { send_deadline: deadlineIn(intent.sendWithinMs) } : {}),
     })
     .where('tenant', '=', tenant)
     .where('key', '=', intent.key)

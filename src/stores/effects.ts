@@ -31,6 +31,8 @@ export function createEffects(db: Db, failpoint: Failpoint = noFailpoint) {
     settle: (tenant: string, lease: Lease, outcome: EffectOutcome) => settle(ledger, tenant, lease, outcome),
     declareUnknown: (tenant: string, lease: Lease, message: string) => declareUnknown(ledger, tenant, lease, message),
     resolve: (tenant: string, key: string, word: PersonsWord) => resolve(ledger, tenant, key, word),
+    /** Tells whether it is certain that no attempt has sent the effect. */
+    isNeverSent: (tenant: string, key: string) => isNeverSent(db, tenant, key),
     /** Notes that an attempt ended without a known outcome (`lost`), or certainly did not send (`not-sent`). */
     closeAttempt: (tenant: string, lease: Lease, outcome: 'lost' | 'not-sent' | 'given-up', message: string) =>
       closeAttempt(db, tenant, lease, outcome, message),
@@ -73,7 +75,7 @@ async function sendAfterNever({ db }: Ledger, tenant: string, intent: Intent, le
     const row = await lockRow(tx, tenant, intent.key);
     if (row.state !== 'intended' || row.attempt !== lease.attempt) return null;
     await closeAttempt(tx, tenant, lease, 'never', null);
-    return takeLease(tx, tenant, intent, row);
+    return takeLease(tx, tenant, intent, row, 'send');
   });
 }
 
@@ -173,22 +175,25 @@ async function meetEarlier(tx: Db, tenant: string, intent: Intent, row: EffectRo
 }
 
 async function meetOpen(tx: Db, tenant: string, intent: Intent, row: EffectRow): Promise<Begun> {
-  const attempts = await tx
-    .selectFrom('effect_attempts')
-    .select('outcome')
-    .where('tenant', '=', tenant)
-    .where('key', '=', intent.key)
-    .execute();
-  const isNoneSent = attempts.every(({ outcome }) => outcome === 'not-sent' || outcome === 'never');
-  if (isNoneSent || intent.destinationHoldsKeys) return send(tx, tenant, intent, row);
+  if (intent.destinationHoldsKeys || (await isNeverSent(tx, tenant, intent.key))) return send(tx, tenant, intent, row);
   if (row.wait_ms > 0) return { kind: 'wait', waitMs: row.wait_ms };
   if (intent.canReconcile) {
-    return { kind: 'reconcile', lease: await takeLease(tx, tenant, intent, row) };
+    return { kind: 'reconcile', lease: await takeLease(tx, tenant, intent, row, 'reconcile') };
   }
   await markUnknown(tx, tenant, intent.key);
   return { kind: 'unknown' };
 }
 
 async function send(tx: Db, tenant: string, intent: Intent, row: EffectRow): Promise<Begun> {
-  return { kind: 'send', lease: await takeLease(tx, tenant, intent, row) };
+  return { kind: 'send', lease: await takeLease(tx, tenant, intent, row, 'send') };
+}
+
+async function isNeverSent(tx: Db, tenant: string, key: string): Promise<boolean> {
+  const attempts = await tx
+    .selectFrom('effect_attempts')
+    .select('outcome')
+    .where('tenant', '=', tenant)
+    .where('key', '=', key)
+    .execute();
+  return attempts.every(({ outcome }) => outcome === 'not-sent' || outcome === 'never');
 }

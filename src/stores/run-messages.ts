@@ -1,6 +1,7 @@
 import type { TopUp } from '../domain/run/message.ts';
+import type { OperatorAction } from '../domain/run/run.ts';
 import { messageHash } from '../domain/run/messages.ts';
-import { appendAudit } from './audit.ts';
+import { appendAudit, type AuditEntry } from './audit.ts';
 import type { Db } from './database.ts';
 
 export type RunMessageClaim = {
@@ -18,10 +19,29 @@ export function createRunMessages(db: Db) {
   return {
     /**
      * Claims a message for a turn of a run. True for the first claim and for its retries, which come with the same turn; false for a
-     * message that an earlier turn has perceived.
+     * message that an earlier turn has perceived. `audit` is written with the first claim.
      */
-    async claim(tenant: string, message: RunMessageClaim): Promise<boolean> {
-      return (await insertClaim(db, tenant, message)) || (await isClaimOf(db, tenant, message));
+    async claim(tenant: string, message: RunMessageClaim, audit: AuditEntry | null): Promise<boolean> {
+      return db.transaction().execute(async (tx) => {
+        if (!(await insertClaim(tx, tenant, message))) return isClaimOf(tx, tenant, message);
+        if (audit !== null) await appendAudit(tx, tenant, audit);
+        return true;
+      });
+    },
+
+    /** Writes the actions of operators to the audit, each once however often it is told. */
+    async recordActions(
+      tenant: string,
+      runId: string,
+      turn: number,
+      actions: readonly OperatorAction[],
+    ): Promise<void> {
+      for (const { id, kind, principal } of actions) {
+        await db.transaction().execute(async (tx) => {
+          if (!(await insertClaim(tx, tenant, { runId, id, turn, kind, principal }))) return;
+          await appendAudit(tx, tenant, { principal, action: `run.${kind}`, target: runId });
+        });
+      }
     },
 
     /** Raises a run's budget account once per message id. The claim, the account and the audit are one transaction. False as for `claim`. */

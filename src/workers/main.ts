@@ -1,6 +1,8 @@
 import { temporalTarget } from '../runtime/connection.ts';
 import { ConfigurationError, readWorkerConfig } from '../runtime/config.ts';
 import { createLogger } from '../runtime/logger.ts';
+import { openDatabase } from '../stores/database.ts';
+import { migrate } from '../stores/migrate.ts';
 import { loadAgents } from './load-agents.ts';
 import { startWorkers } from './start-workers.ts';
 
@@ -8,6 +10,9 @@ import { startWorkers } from './start-workers.ts';
 async function main(): Promise<void> {
   const config = readWorkerConfig(process.env);
   const logger = createLogger(config.logLevel);
+  const db = openDatabase(config.databaseUrl, (error) => logger.warn({ err: error }, 'a database connection broke'));
+  await migrate(db);
+  await db.destroy();
   const agents = await loadAgents(config.agentsDirectory);
   const workers = await startWorkers({ config, temporal: temporalTarget(), agents, env: process.env, logger });
   process.stderr.write(`workers ready: ${config.roles.join(', ')}; agents: ${[...agents.keys()].join(', ')}\n`);

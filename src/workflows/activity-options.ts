@@ -9,6 +9,12 @@ const HEARTBEAT_TIMEOUT_MS = 2_000;
 /** Time that a worker has beyond the work's own limit to say what became of it. */
 const SETTLE_MS = 15_000;
 
+/**
+ * Attempts before the run says that it is blocked, where no code lives long enough to say so: work that kills its worker each time. Ordinary
+ * trouble is told after a minute, which is some twenty attempts.
+ */
+const ATTEMPTS_MAX = 50;
+
 /** Longest time of an activity that only reads and writes rows. */
 export const ROW_WORK_MS = 45_000;
 
@@ -33,7 +39,12 @@ export function activityOptions(work: {
     ...(work.deadlineAt === null
       ? { scheduleToStartTimeout: LIMITS.retryMs }
       : { scheduleToCloseTimeout: Math.max(1_000, work.deadlineAt - Date.now()) }),
-    retry: { initialInterval: 200, backoffCoefficient: 2, maximumInterval: isPatient ? 30_000 : 5_000 },
+    retry: {
+      initialInterval: 200,
+      backoffCoefficient: 2,
+      maximumInterval: isPatient ? 30_000 : 5_000,
+      ...(isPatient ? {} : { maximumAttempts: ATTEMPTS_MAX }),
+    },
   };
 }
 

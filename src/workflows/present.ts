@@ -36,7 +36,15 @@ export function recordProgress(shell: Shell): void {
     activityOptions({ workMs: ROW_WORK_MS, summary: `phase: ${phase}`, deadlineAt: run.start.deadlineAt }),
   );
   const { tenant } = run.start;
-  const progress = { tenant, phase, turns: run.turn, toolCalls: run.toolCalls, head: run.head, blocked: run.blocked };
+  const progress = {
+    tenant,
+    phase,
+    turns: run.turn,
+    toolCalls: run.toolCalls,
+    head: run.head,
+    blocked: run.blocked,
+    actions: run.actions,
+  };
   shell.progress = scope.run(() => record({ ...progress, patient: true })).catch(() => undefined);
 }
 
@@ -52,7 +60,7 @@ export async function presentEnd(shell: Shell, end: RunEnd): Promise<void> {
     ...activityOptions({ workMs: ROW_WORK_MS, summary: `end: ${end.outcome.kind}`, deadlineAt: Date.now() + END_MS }),
   });
   const { tenant, principal } = run.start;
-  await recordEnd({ tenant, head: run.head, end, principal, patient: true });
+  await recordEnd({ tenant, head: run.head, end, principal, actions: run.actions, patient: true });
 }
 
 /** Shows what the run has cost so far, where an execution ends and the run does not. */

@@ -5,11 +5,13 @@ import type { RequestApprovalInput, SettleApprovalInput } from '../../domain/run
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { ApprovalResult } from '../../domain/run/results.ts';
 import type { PendingCall } from '../../domain/run/run.ts';
+import { toolActivityType } from '../../domain/tool/contract.ts';
 import { contentHash } from '../../domain/sha-256.ts';
 import type { ApprovalSettlement } from '../../stores/approvals.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
+import { findTool } from '../tool/find-tool.ts';
 import { toolCallId } from '../tool/tool-call-id.ts';
 
 /** Puts a call before a person. Gives the deadline in milliseconds since the epoch, the same however often it is asked. */
@@ -128,7 +130,10 @@ async function settleEdit(
   },
 ): Promise<Settled | (ApprovalResult & { kind: 'invalid-edit' })> {
   const { tenant, turn, call, facts, edited, decided } = edit;
-  const tool = dependencies.agents.get(facts.agent)?.tools.find(({ contract }) => contract.name === call.tool);
+  const { tools } = await dependencies.stores.releases.get(facts.release);
+  const pinned = tools.find(({ name }) => name === call.tool);
+  const agent = dependencies.agents.get(facts.agent);
+  const tool = pinned === undefined ? undefined : findTool(agent, toolActivityType(pinned));
   const parsed = tool?.parseInput(edited) ?? { kind: 'invalid', message: `this worker has no tool ${call.tool}` };
   if (parsed.kind === 'invalid') return { kind: 'invalid-edit', message: parsed.message };
   const { input } = parsed;

@@ -1,10 +1,10 @@
 import type { MessagePart } from '../../domain/model/message-part.ts';
-import { applyGuardrails } from '../../domain/policy/guardrail.ts';
-import type { InputGuardrail } from '../../domain/policy/guardrail.ts';
+import { applyGuardrails, type GuardrailOutcome, type InputGuardrail } from '../../domain/policy/guardrail.ts';
 import type { PerceiveInput } from '../../domain/run/activity-inputs.ts';
 import { FIRST_INPUT_ID } from '../../domain/run/open-run.ts';
 import type { PerceiveResult } from '../../domain/run/results.ts';
 import type { WaitingInput } from '../../domain/run/run.ts';
+import type { AuditEntry } from '../../stores/audit.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { ASK_PERSON } from '../release/agent-release.ts';
@@ -33,11 +33,12 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
         continue;
       }
       const guarded = guard(guardrails, waiting);
-      if (guarded.blockedBy !== null && waiting.id === FIRST_INPUT_ID)
-        return { inputs: [], blockedBy: guarded.blockedBy };
-      if (!(await stores.runMessages.claim(tenant, claim))) {
+      if (!(await stores.runMessages.claim(tenant, claim, auditOf(runId, waiting, guarded)))) {
         ignored.push(waiting.id);
         continue;
+      }
+      if (guarded.verdict === 'block' && waiting.id === FIRST_INPUT_ID) {
+        return { inputs: [], blockedBy: guarded.matched.join(', ') };
       }
       const ref = await stores.transcripts.writePart(tenant, facts.scope, toPart(waiting, guarded.text));
       if (waiting.kind === 'answer') answer = ref;
@@ -52,13 +53,22 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
   });
 }
 
-/** What a later message says in spite of a guardrail is left out; the first one refuses the run. */
-function guard(guardrails: readonly InputGuardrail[], input: TextInput): { text: string; blockedBy: string | null } {
-  if (input.kind === 'guidance') return { text: input.text, blockedBy: null };
+/** What a later message says in spite of a guardrail is left out; the first one refuses the run. Guidance comes from operators. */
+function guard(guardrails: readonly InputGuardrail[], input: TextInput): GuardrailOutcome {
+  if (input.kind === 'guidance') return { verdict: 'pass', matched: [], text: input.text };
   const outcome = applyGuardrails(guardrails, input.text);
-  if (outcome.verdict !== 'block') return { text: outcome.text, blockedBy: null };
-  const blockedBy = outcome.matched.join(', ');
-  return { text: `[This message was withheld by the guardrail ${blockedBy}.]`, blockedBy };
+  if (outcome.verdict !== 'block') return outcome;
+  return { ...outcome, text: `[This message was withheld by the guardrail ${outcome.matched.join(', ')}.]` };
+}
+
+function auditOf(runId: string, input: TextInput, { verdict, matched }: GuardrailOutcome): AuditEntry | null {
+  if (verdict === 'pass') return null;
+  return {
+    principal: input.principal,
+    action: `guardrail.${verdict}`,
+    target: runId,
+    after: { message: input.id, matched },
+  };
 }
 
 function toPart(input: TextInput, text: string): MessagePart {

@@ -24,6 +24,9 @@ const CALLS_PER_TURN_MAX = 8;
 /** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
 const BYTES_PER_NODE = 64;
 
+/** Time that is left to write down what became of a call that took too long. */
+const SETTLE_MS = 10_000;
+
 /** No tokenizer packs more bytes of prose, code or JSON into a token on average: a transcript above this is too long for certain. */
 const BYTES_PER_TOKEN_MAX = 8;
 
@@ -132,11 +135,7 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
 }
 
 /** Calls the model; when that fails, settles what is known of the attempt's cost before the failure goes on. */
-async function invoke(
-  { stores, settings }: ActivityDependencies,
-  call: Call,
-  attempt: ModelAttempt,
-): Promise<ModelReply> {
+async function invoke({ stores }: ActivityDependencies, call: Call, attempt: ModelAttempt): Promise<ModelReply> {
   const request = {
     instructions: call.release.instructions,
     parts: call.parts,
@@ -147,7 +146,7 @@ async function invoke(
   };
   const { cancellationSignal } = Context.current();
   // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
-  const timeout = AbortSignal.timeout(settings.modelTimeoutMs);
+  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - SETTLE_MS));
   try {
     return await invokeModel(call.resolved, request, AbortSignal.any([cancellationSignal, timeout]));
   } catch (error) {

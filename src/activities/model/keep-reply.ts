@@ -5,11 +5,13 @@ import { judgeCall } from '../../domain/policy/approval-policy.ts';
 import type { Release } from '../../domain/release/release.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { CallVerdict, RepliedCall } from '../../domain/run/results.ts';
+import { toolActivityType } from '../../domain/tool/contract.ts';
 import { contentHash } from '../../domain/sha-256.ts';
 import type { StoredReply } from '../../stores/database.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { ASK_PERSON } from '../release/agent-release.ts';
+import { findTool } from '../tool/find-tool.ts';
 import { toolCallId } from '../tool/tool-call-id.ts';
 import type { ModelReply } from './invoke-model.ts';
 
@@ -110,7 +112,7 @@ function parseCall(agent: Agent | undefined, release: Release, part: ToolCallPar
   if (toolName === ASK_PERSON.name && agent?.asksPerson !== undefined) {
     return { kind: 'fine', input: part.input, verdict: { kind: 'ask', deadlineMs: agent.asksPerson.deadlineMs } };
   }
-  const tool = agent?.tools.find((candidate) => candidate.contract.name === toolName);
+  const tool = findTool(agent, toolActivityType(contract));
   // A pinned tool that this worker does not hold is judged as it came; where it runs it is parsed and judged again.
   const parsed = tool?.parseInput(part.input) ?? ({ kind: 'ok', input: part.input } as const);
   if (parsed.kind === 'invalid') {

@@ -4,12 +4,18 @@ import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 
 /** Writes a run's phase and counters to its row. */
 export async function recordProgress({ stores }: ActivityDependencies, input: RecordProgressInput): Promise<void> {
-  await runActivity(input, () => stores.runs.recordProgress(input.tenant, agentRunIdOfActivity(), input));
+  await runActivity(input, async () => {
+    const id = agentRunIdOfActivity();
+    await stores.runMessages.recordActions(input.tenant, id, input.turns, input.actions);
+    await stores.runs.recordProgress(input.tenant, id, input);
+  });
 }
 
 /** Writes a run's end to its row, once. */
 export async function recordEnd({ stores }: ActivityDependencies, input: RecordEndInput): Promise<void> {
-  await runActivity(input, () =>
-    stores.runs.recordEnd(input.tenant, agentRunIdOfActivity(), input.head, input.end, input.principal),
-  );
+  await runActivity(input, async () => {
+    const id = agentRunIdOfActivity();
+    await stores.runMessages.recordActions(input.tenant, id, input.end.turns, input.actions);
+    await stores.runs.recordEnd(input.tenant, id, input.head, input.end, input.principal);
+  });
 }

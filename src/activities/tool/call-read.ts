@@ -1,9 +1,10 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import type { ToolResult } from '../../domain/run/results.ts';
-import { truncate } from '../../domain/json.ts';
-import { closeObservation, openObservation } from '../../stores/observations.ts';
+import type { JsonValue } from '../../domain/json.ts';
+import { LIMITS } from '../../domain/run/limits.ts';
+import { closeObservation, type OpenObservation, openObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { classify } from '../failures.ts';
+import { classifyTool, toApplicationFailure } from '../failures.ts';
 import { observationOfAttempt } from './observe-attempt.ts';
 import { makeToolContext, type ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
@@ -15,27 +16,46 @@ export async function callRead(dependencies: ActivityDependencies, call: ToolCal
   const { attempt } = activityInfo();
   const observation = await openObservation(stores.db, call.tenant, observationOfAttempt(dependencies, call));
   const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(tool.timeoutMs)]);
+  let output: JsonValue;
   try {
-    const output = await untilAborted(signal, tool.run(call.input, makeToolContext(call, { signal, attempt, secret })));
-    const ref = await writeResult(stores, call, { isError: false, output });
-    await closeObservation(stores.db, observation, { outcome: 'ok', ref });
-    return { outcome: 'ok', ref };
+    output = await untilAborted(signal, tool.run(call.input, makeToolContext(call, { signal, attempt, secret })));
   } catch (error) {
-    const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
-    const isRefusal = name === 'ToolRefusal';
-    const failure = isRefusal ? null : classify(error);
-    const closed = {
-      outcome: isRefusal ? 'refused' : 'failed',
-      message: truncate(message, 300),
-      ...(failure === null ? {} : { cause: name === 'TimeoutError' ? ('tool-timeout' as const) : failure.cause }),
-    };
-    await closeObservation(stores.db, observation, closed);
     if (Context.current().cancellationSignal.aborted) throw error;
-    if (name === 'ToolUnreachable' && tool.whenUnavailable === 'block') throw error;
-    if (!isRefusal && attempt < tool.attemptsMax) throw error;
-    const output = isRefusal ? message : `${tool.contract.name} failed after ${attempt} attempts: ${closed.message}`;
-    return { outcome: 'error', ref: await writeResult(stores, call, { isError: true, output }) };
+    return afterFailedRead(dependencies, call, observation, error);
   }
+  const ref = await writeResult(stores, call, { isError: false, output });
+  await closeObservation(stores.db, observation, { outcome: 'ok', ref });
+  return { outcome: 'ok', ref };
+}
+
+/** A refusal is told to the model at once, other trouble when the attempts are used up. Only a tool that asks for it blocks the run. */
+async function afterFailedRead(
+  { stores }: ActivityDependencies,
+  call: ToolCall,
+  observation: OpenObservation,
+  error: unknown,
+): Promise<ToolResult> {
+  const { tool } = call;
+  const { attempt, scheduledTimestampMs } = activityInfo();
+  const failure = classifyTool(error);
+  const isRefusal = error instanceof Error && error.name === 'ToolRefusal';
+  await closeObservation(stores.db, observation, {
+    outcome: isRefusal ? 'refused' : 'failed',
+    message: failure.message,
+    ...(isRefusal ? {} : { cause: failure.cause }),
+  });
+  if (!isRefusal) {
+    const isUnreachable = failure.sent === 'no';
+    if (isUnreachable && tool.whenUnavailable === 'block') throw toApplicationFailure(failure, { retryable: false });
+    const hasTime = Date.now() - scheduledTimestampMs < LIMITS.retryMs;
+    if (attempt < tool.attemptsMax && hasTime) {
+      throw toApplicationFailure({ ...failure, disposition: 'transient' }, { retryable: true });
+    }
+  }
+  const output = isRefusal
+    ? error.message
+    : `${tool.contract.name} failed after ${attempt} attempts: ${failure.message}`;
+  return { outcome: 'error', ref: await writeResult(stores, call, { isError: true, output }) };
 }
 
 /** Stops waiting for a tool that does not listen to its signal. */

@@ -4,7 +4,7 @@ import type { JsonValue } from '../../domain/json.ts';
 import type { ExecuteToolInput } from '../../domain/run/activity-inputs.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
 import { contentHash, hashId } from '../../domain/sha-256.ts';
-import { contractHash, isWrite, toolActivityType } from '../../domain/tool/contract.ts';
+import { contractHash, isWrite } from '../../domain/tool/contract.ts';
 import { contractDrift } from '../../domain/tool/drift.ts';
 import { judgeCall } from '../../domain/policy/approval-policy.ts';
 import type { RunFacts } from '../../stores/runs.ts';
@@ -12,6 +12,7 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import { toApplicationFailure } from '../failures.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { callRead } from './call-read.ts';
+import { findTool } from './find-tool.ts';
 import { sendWrite } from './send-write.ts';
 import type { ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
@@ -24,7 +25,7 @@ export async function executeTool(dependencies: ActivityDependencies, input: Exe
   return runActivity(input, async () => {
     const { stores } = dependencies;
     const facts = await stores.runs.factsOf(input.tenant, agentRunIdOfActivity());
-    const tool = findTool(dependencies, facts);
+    const tool = servedTool(dependencies, facts);
     const refuse = async (output: string): Promise<ToolResult> => ({
       outcome: 'error',
       ref: await writeResult(stores, { tenant: input.tenant, facts, tool, request: input }, { isError: true, output }),
@@ -55,9 +56,9 @@ function effectKey(facts: RunFacts, tool: Tool, { turn, index, argsHash }: Execu
   return hashId('position', facts.root, String(turn), String(index), argsHash);
 }
 
-function findTool({ agents }: ActivityDependencies, facts: RunFacts): Tool {
+function servedTool({ agents }: ActivityDependencies, facts: RunFacts): Tool {
   const { activityType } = activityInfo();
-  const tool = agents.get(facts.agent)?.tools.find(({ contract }) => toolActivityType(contract) === activityType);
+  const tool = findTool(agents.get(facts.agent), activityType);
   if (tool !== undefined) return tool;
   const message = `no worker serves the tool ${activityType} of the agent ${facts.agent}`;
   const mend = `Start a worker that has ${activityType}; the run then goes on by itself.`;

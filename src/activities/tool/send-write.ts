@@ -1,11 +1,11 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import type { ApplicationFailure } from '@temporalio/common';
-import { truncate, type JsonValue } from '../../domain/json.ts';
+import type { JsonValue } from '../../domain/json.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
 import type { Begun, EffectOutcome, Intent, Lease } from '../../stores/effect-types.ts';
 import { closeObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { toApplicationFailure } from '../failures.ts';
+import { classifyTool, toApplicationFailure } from '../failures.ts';
 import { untilStored } from '../until-stored.ts';
 import { untilAborted } from './call-read.ts';
 import { observationOfAttempt } from './observe-attempt.ts';
@@ -119,17 +119,21 @@ async function afterFailedSend(
   error: unknown,
 ): Promise<ToolResult> {
   const { stores } = dependencies;
-  const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
-  if (name === 'ToolRefusal')
-    return settle(dependencies, call, lease, { state: 'failed', output: message, how: 'replied' });
-  const outcome = name === 'ToolUnreachable' ? 'not-sent' : 'lost';
-  const cause = name === 'TimeoutError' ? 'tool-timeout' : 'tool-error';
-  const shown = truncate(message, 300);
-  await untilStored(async () => {
-    await stores.effects.closeAttempt(call.tenant, lease, outcome, shown);
-    await closeObservation(stores.db, lease.observation, { outcome, cause, message: shown });
+  if (error instanceof Error && error.name === 'ToolRefusal') {
+    return settle(dependencies, call, lease, { state: 'failed', output: error.message, how: 'replied' });
+  }
+  const failure = classifyTool(error);
+  const { cause, message } = failure;
+  const outcome = failure.sent === 'no' ? 'not-sent' : 'lost';
+  const isGivenUp = await untilStored(async () => {
+    await stores.effects.closeAttempt(call.tenant, lease, outcome, message);
+    await closeObservation(stores.db, lease.observation, { outcome, cause, message });
+    const isTold = call.tool.whenUnavailable === 'observe' && lease.attempt >= call.tool.attemptsMax;
+    return isTold && (await stores.effects.isNeverSent(call.tenant, lease.key));
   });
-  throw error;
+  if (!isGivenUp) throw toApplicationFailure(failure, { retryable: true });
+  const output = `${call.tool.contract.name} could not be reached and was not done: ${message}`;
+  return settle(dependencies, call, lease, { state: 'failed', output, how: 'replied' });
 }
 
 async function reconcile(

@@ -1,7 +1,7 @@
 import type { CallArguments } from './results.ts';
 import type { Phase } from './phase.ts';
 import type { RunEnd } from './run-end.ts';
-import type { Blocked, PendingCall, SentDecision, WaitingInput } from './run.ts';
+import type { Blocked, OperatorAction, PendingCall, SentDecision, WaitingInput } from './run.ts';
 import type { RunStart } from './start.ts';
 
 /**
@@ -47,6 +47,12 @@ export type RecordProgressInput = OfRun & {
   readonly toolCalls: number;
   readonly head: string | null;
   readonly blocked: Blocked | null;
+  readonly actions: readonly OperatorAction[];
 };
 
-export type RecordEndInput = OfRun & { readonly head: string | null; readonly end: RunEnd; readonly principal: string };
+export type RecordEndInput = OfRun & {
+  readonly head: string | null;
+  readonly end: RunEnd;
+  readonly principal: string;
+  readonly actions: readonly OperatorAction[];
+};

@@ -24,7 +24,7 @@ export function unpackContinuation(continuation: Continuation): Run {
   return continuation.run;
 }
 
-/** Tells whether the size of what waits allows a continuation: large messages are perceived first. */
+/** Tells a continuation from a start. */
 export function isContinuation(input: object): input is Continuation {
   return 'continuation' in input;
 }

@@ -7,7 +7,7 @@ const DAY_MS = 24 * 60 * 60 * SECOND_MS;
  * a change here changes what replays decide and goes under `patched`.
  */
 export const LIMITS = {
-  /** Input of a start or a message, in UTF-8 bytes: a quarter of Temporal's payload warning times two stays far below its 2 MiB error. */
+  /** Input of a start or a message, in UTF-8 bytes: half of Temporal's payload warning, and an eighth of its 2 MiB error. */
   inputBytesMax: 256 * KIB,
   /** Arguments of a tool call that travel through history; larger ones go by reference. Most calls are under 200 bytes. */
   inlineArgumentBytesMax: 1 * KIB,
@@ -29,6 +29,8 @@ export const LIMITS = {
   continuationBytesMax: 64 * KIB,
   /** Length of a message id, in characters. */
   messageIdLengthMax: 200,
+  /** Actions of operators that travel with the run's progress until they are in the audit; a person does not do more in a moment. */
+  operatorActionsMax: 20,
   /** Rejected signals that `state` shows; the newest. */
   rejectedMessagesShown: 10,
   /** Default time a run may take, waiting included. */

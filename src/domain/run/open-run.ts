@@ -29,6 +29,7 @@ export function openRun(id: string, { input, ...start }: RunStart): Run {
     outcome: null,
     earlierEnd: null,
     repeated: { fingerprint: '', times: 0 },
+    actions: [],
     applied: [],
   };
 }

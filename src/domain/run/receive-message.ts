@@ -1,7 +1,7 @@
 import { LIMITS } from './limits.ts';
 import type { RunMessage } from './message.ts';
 import { isApplied, messageHash } from './messages.ts';
-import type { Run, WaitingInput } from './run.ts';
+import type { OperatorAction, Run, WaitingInput } from './run.ts';
 
 /** Records a valid message. The same id changes nothing the second time; the loop acts on what is recorded. */
 export function receiveMessage(run: Run, message: RunMessage): Run {
@@ -29,14 +29,18 @@ function apply(run: Run, message: RunMessage): Run {
     case 'topUpBudget':
       return wait(run, { kind: 'top-up', id, topUp: message.topUp, principal });
     case 'retry':
-      return { ...run, blocked: null, unknownEffect: null };
+      return { ...noteAction(run, message), blocked: null, unknownEffect: null };
     case 'pause':
-      return { ...run, isPaused: true };
+      return { ...noteAction(run, message), isPaused: true };
     case 'resume':
-      return { ...run, isPaused: false };
+      return { ...noteAction(run, message), isPaused: false };
     case 'requestStop':
-      return { ...run, stop: run.stop ?? { kind: 'stop', reason: message.reason } };
+      return { ...noteAction(run, message), stop: run.stop ?? { kind: 'stop', reason: message.reason } };
   }
+}
+
+function noteAction(run: Run, { id, kind, principal }: OperatorAction): Run {
+  return { ...run, actions: [...run.actions, { id, kind, principal }].slice(-LIMITS.operatorActionsMax) };
 }
 
 /** An input answers the question that the model asked first, if one is open and not yet answered. */

@@ -31,6 +31,13 @@ export type PendingCall = CallArguments & {
 
 export type SentDecision = { readonly id: string; readonly principal: string; readonly decision: ApprovalDecision };
 
+/** What an operator did to the run, until it is in the audit. */
+export type OperatorAction = {
+  readonly id: string;
+  readonly kind: 'pause' | 'resume' | 'retry' | 'requestStop';
+  readonly principal: string;
+};
+
 /** Why nothing moves, and what mends it. */
 export type Blocked = { readonly cause: Cause; readonly message: string; readonly mend: string | null };
 
@@ -76,6 +83,8 @@ export type Run = {
   readonly earlierEnd: RunEnd | null;
   /** The last calls' fingerprint and how often it came in a row. */
   readonly repeated: { readonly fingerprint: string; readonly times: number };
+  /** The newest actions of operators in this execution. They are written with the run's progress, each once. */
+  readonly actions: readonly OperatorAction[];
   /** Hashes of applied message ids, oldest first. */
   readonly applied: readonly string[];
 };
