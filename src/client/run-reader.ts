@@ -1,7 +1,9 @@
 import type { MessagePart } from '../domain/model/message-part.ts';
 import type {
+  ApprovalFilter,
   ApprovalRecord,
   AuditRecord,
+  EffectFilter,
   EffectRecord,
   RunFilter,
   RunRecord,
@@ -29,9 +31,3 @@ export type RunReader = {
   /** Lists who did what to the run, its approvals and its effects. */
   readonly audit: (tenant: string, agentRunId: string) => Promise<readonly AuditRecord[]>;
 };
-
-/** All that is given must fit. */
-export type ApprovalFilter = { readonly agentRunId?: string; readonly id?: string; readonly state?: string };
-
-/** All that is given must fit. */
-export type EffectFilter = { readonly agentRunId?: string; readonly key?: string; readonly state?: string };

@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { RejectedMessage } from '../../domain/run/views.ts';
+import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
+import { addRunArgument, findRunTenant } from '../find-run.ts';
+import { runLink } from '../find-servers.ts';
+import { formatRun, type RunView } from '../format/run.ts';
+import { formatAudit, formatPart } from '../format/transcript.ts';
+import { type OpenRuns, withRuns } from '../open-runs.ts';
+
+/** Adds `run show`. */
+export function addRunShow(parent: Command, context: CommandContext): void {
+  const command = addCommand(parent, {
+    name: 'show',
+    summary: 'show a run: what it did, what that cost, what it waits for, what it answered',
+    examples: ['perdure run show 0aB1cD2eF3gH4iJ5kL6mN7', 'perdure run show 0aB1cD2eF3gH4iJ5kL6mN7 --transcript'],
+  });
+  addRunArgument(command)
+    .option('--transcript', 'also show what was said, as the model reads it')
+    .option('--audit', 'also show who did what')
+    .action(async (id: string, options: ShowOptions) => {
+      await withRuns(context.cli, (runs) => show(context, runs, id, options));
+    });
+}
+
+type ShowOptions = CommonOptions & { readonly transcript?: boolean; readonly audit?: boolean };
+
+/** Milliseconds for the run's own word: a run without a worker must be shown too. */
+const STATE_MS = 1_000;
+
+async function rejectedMessages({ client }: OpenRuns, id: string): Promise<readonly RejectedMessage[] | null> {
+  const state = client
+    .run(id)
+    .state()
+    .catch(() => null);
+  return (await Promise.race([state, delay(STATE_MS, null, { ref: false })]))?.rejectedMessages ?? null;
+}
+
+async function show(context: CommandContext, runs: OpenRuns, id: string, options: ShowOptions): Promise<void> {
+  const { reader } = runs;
+  const webUi = runLink(runs.temporal, id);
+  const tenant = await findRunTenant(runs, id);
+  const run = tenant === null ? null : await reader.run(tenant, id);
+  if (tenant === null || run === null) {
+    const standing = 'not admitted: no worker has taken it yet, or it was refused';
+    printData(context, options, { id, standing, webUi }, () =>
+      [`run ${id} · ${standing}`, webUi ?? ''].join('\n').trim(),
+    );
+    return;
+  }
+  const view: RunView = {
+    run,
+    timeline: await reader.timeline(tenant, id),
+    answer: await reader.answer(tenant, id),
+    approvals: await reader.approvals(tenant, { agentRunId: id }),
+    effects: await reader.effects(tenant, { agentRunId: id }),
+    rejected: run.end === null ? await rejectedMessages(runs, id) : null,
+    webUi,
+  };
+  const transcript = options.transcript === true ? await reader.transcript(tenant, id) : null;
+  const audit = options.audit === true ? await reader.audit(tenant, id) : null;
+  const extras = { ...(transcript === null ? {} : { transcript }), ...(audit === null ? {} : { audit }) };
+  printData(context, options, { ...view, ...extras }, () =>
+    [
+      formatRun(view),
+      ...(transcript === null ? [] : [`Transcript\n${transcript.map(formatPart).join('\n')}`]),
+      ...(audit === null ? [] : [`Audit\n${audit.map(formatAudit).join('\n')}`]),
+    ].join('\n\n'),
+  );
+}

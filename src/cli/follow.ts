@@ -1,0 +1,61 @@
+import type { RunHandle, RunProgress, RunReader } from '../client/index.ts';
+import type { RunEnd } from '../domain/run/run-end.ts';
+import type { Cli } from './cli.ts';
+import { formatBlocked, formatPendingApproval } from './format/run.ts';
+import { formatEntry } from './format/timeline.ts';
+import { formatDuration, oneLine } from './format/units.ts';
+
+export type FollowTools = {
+  readonly cli: Cli;
+  readonly reader: RunReader;
+  /** Ends following; the run goes on. */
+  readonly signal?: AbortSignal;
+  /** Gets every piece of progress, for output that a program reads. */
+  readonly onProgress?: (progress: RunProgress) => void;
+};
+
+/** Tells on stderr what a run does until it ends. Gives its end, or null when following was called off. */
+export async function followToTerminal(handle: RunHandle, tools: FollowTools): Promise<RunEnd | null> {
+  const { cli, signal, onProgress } = tools;
+  const startedMs = Date.now();
+  const say = (text: string): void => cli.say(`${formatDuration(Date.now() - startedMs).padStart(8)}  ${text}`);
+  for await (const progress of handle.follow(signal === undefined ? {} : { signal })) {
+    onProgress?.(progress);
+    switch (progress.kind) {
+      case 'began':
+        if (progress.entry.outcome === 'open') say(formatEntry(progress.entry));
+        break;
+      case 'finished':
+        say(formatEntry(progress.entry));
+        break;
+      case 'phase':
+        say(await describePhase(handle, tools, progress));
+        break;
+      case 'ended':
+        return progress.end;
+    }
+  }
+  return null;
+}
+
+async function describePhase(
+  handle: RunHandle,
+  { reader }: FollowTools,
+  { phase, blocked }: RunProgress & { kind: 'phase' },
+): Promise<string> {
+  if (blocked !== null) return formatBlocked(handle.id, blocked);
+  if (phase === 'paused') return `is paused\n  perdure run resume ${handle.id}`;
+  if (phase === 'running') return 'goes on';
+  const approvals = await reader.approvals(null, { agentRunId: handle.id, state: 'pending' });
+  if (approvals.length > 0) return approvals.map(formatPendingApproval).join('\n');
+  const pending = await handle.pending().catch(() => []);
+  const [question] = pending.flatMap((each) => (each.kind === 'question' ? [each.question] : []));
+  const words = question === undefined ? await lastWords(handle) : `asks: ${oneLine(question)}`;
+  return `${words}\n  perdure run send ${handle.id} "your answer"`;
+}
+
+/** A conversation that waits has said something; a run that waits for a top-up may have not. */
+async function lastWords(handle: RunHandle): Promise<string> {
+  const answer = await handle.answer();
+  return answer === null ? 'waits for a person' : `says: ${oneLine(answer)}`;
+}

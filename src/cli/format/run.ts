@@ -1,0 +1,113 @@
+import type { Outcome, RunEnd } from '../../domain/run/run-end.ts';
+import type { Blocked } from '../../domain/run/run.ts';
+import type { RejectedMessage } from '../../domain/run/views.ts';
+import type { ApprovalRecord, EffectRecord, RunRecord, TimelineEntry } from '../../domain/schemas/run-records.ts';
+import { formatTimeline } from './timeline.ts';
+import { formatCost, formatCount, formatDuration, formatMoment, oneLine, plain } from './units.ts';
+
+/** All that is shown of a run. */
+export type RunView = {
+  readonly run: RunRecord;
+  readonly timeline: readonly TimelineEntry[];
+  readonly answer: string | null;
+  readonly approvals: readonly ApprovalRecord[];
+  readonly effects: readonly EffectRecord[];
+  /** Messages that the run has refused; null where no worker could tell. */
+  readonly rejected: readonly RejectedMessage[] | null;
+  readonly webUi: string | null;
+};
+
+/** Writes a run for a person. */
+export function formatRun({ run, timeline, answer, approvals, effects, rejected, webUi }: RunView): string {
+  const blocks = [headOf(run)];
+  if (timeline.length > 0) blocks.push(formatTimeline(timeline));
+  const pending = approvals.filter((approval) => approval.state === 'pending');
+  blocks.push(...pending.map(formatPendingApproval));
+  const unknown = run.end === null ? effects.filter((effect) => effect.state === 'unknown') : [];
+  blocks.push(...unknown.map(formatUnknownEffect));
+  blocks.push(...(rejected ?? []).map(({ kind, problem }) => `Refused a message (${kind}): ${oneLine(problem)}`));
+  if (run.blocked !== null) blocks.push(formatBlocked(run.id, run.blocked));
+  if (answer !== null) blocks.push(`Answer\n${indent(plain(answer))}`);
+  if (webUi !== null) blocks.push(`Web UI  ${webUi}`);
+  return blocks.join('\n\n');
+}
+
+/** Says in a few words how a run stands. */
+export function formatStanding(run: Pick<RunRecord, 'end' | 'phase'>): string {
+  return run.end === null ? run.phase : formatOutcome(run.end.outcome);
+}
+
+/** Says in a few words how a run ended. */
+export function formatOutcome(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'completed':
+    case 'expired':
+      return outcome.kind;
+    case 'failed':
+      return `failed (${outcome.cause}): ${oneLine(outcome.message)}`;
+    case 'cancelled':
+    case 'refused':
+      return `${outcome.kind}: ${oneLine(outcome.reason)}`;
+    case 'budget-exhausted':
+      return `budget-exhausted (${outcome.dimension})`;
+  }
+}
+
+/** Says what a run has used. */
+export function formatUse(
+  use: Pick<RunEnd, 'turns' | 'toolCalls' | 'tokens' | 'costPico'>,
+  isCostSimulated: boolean,
+): string {
+  return [
+    formatCost(use.costPico, isCostSimulated),
+    formatCount(use.tokens, 'token'),
+    formatCount(use.turns, 'turn'),
+    formatCount(use.toolCalls, 'tool call'),
+  ].join(' · ');
+}
+
+/** Shows what a person is asked, and the commands that answer. */
+export function formatPendingApproval({ id, tool, args, rule, deadlineAt }: ApprovalRecord): string {
+  return [
+    `Waits for approval of ${tool} (${rule}), until ${formatMoment(deadlineAt)}`,
+    indent(plain(JSON.stringify(args))),
+    `  perdure approve decide ${id} --approve`,
+    `  perdure approve decide ${id} --reject "reason"`,
+  ].join('\n');
+}
+
+/** Says what blocks a run and what mends it. */
+export function formatBlocked(runId: string, { cause, message, mend }: Blocked): string {
+  return [
+    `Blocked (${cause}): ${oneLine(message)}`,
+    `  ${oneLine(mend ?? 'It goes on by itself when the cause is gone.')}`,
+    `  perdure run retry ${runId}    tries again at once`,
+  ].join('\n');
+}
+
+function formatUnknownEffect({ key, tool }: EffectRecord): string {
+  return [
+    `Nobody knows whether ${tool} happened. Look at its destination, then say what you found:`,
+    `  perdure effect resolve ${key} --as succeeded --reason "what you saw"`,
+    `  perdure effect resolve ${key} --as failed --reason "what you saw"`,
+  ].join('\n');
+}
+
+function headOf(run: RunRecord): string {
+  const lastMs = (run.endedAt ?? new Date()).getTime();
+  const held =
+    run.heldPico === '0' ? '' : ` · ${formatCost(run.heldPico, false)} held for calls whose cost is not known`;
+  return [
+    `run ${run.id} · ${run.agent} · ${formatStanding(run)}`,
+    `  ${formatUse(run, run.isCostSimulated)}${held}`,
+    `  ${formatMoment(run.createdAt)} · ${formatDuration(lastMs - run.createdAt.getTime())}${run.end === null ? ' so far' : ''} · cap ${formatCost(run.capPico, false)}`,
+    `  ${run.kind} · tenant ${run.tenant} · started by ${oneLine(run.principal)} · release ${run.release}`,
+  ].join('\n');
+}
+
+function indent(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n');
+}

@@ -1,0 +1,60 @@
+import { Command } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import type { Cli } from './cli.ts';
+import { addGroup, type CommandContext } from './command.ts';
+import { addApproveDecide } from './commands/approve-decide.ts';
+import { addApproveLs } from './commands/approve-ls.ts';
+import { addDev } from './commands/dev.ts';
+import { addEffectLs } from './commands/effect-ls.ts';
+import { addEffectResolve } from './commands/effect-resolve.ts';
+import { addReplay } from './commands/replay.ts';
+import { addRunLs } from './commands/run-ls.ts';
+import { addRunMessages } from './commands/run-messages.ts';
+import { addRunShow } from './commands/run-show.ts';
+import { addRunStart } from './commands/run-start.ts';
+import { addRunTail } from './commands/run-tail.ts';
+
+/** Builds the command line. Commands set `ending.exitCode` when they end with another code than 0. */
+export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
+  const context: CommandContext = { cli, ending };
+  const program = new Command('perdure')
+    .description('Runs AI agents in production on Temporal.')
+    .version(packageJson.version)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: (text) => cli.print(text.trimEnd()),
+      writeErr: (text) => cli.say(text.trimEnd()),
+    })
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ perdure dev\n  $ perdure run start support "Where is my order A-1090? I am Liam Murphy." --follow',
+    );
+  addDev(program, context);
+  const run = addGroup(program, {
+    name: 'run',
+    summary: 'start runs, look at them, talk to them',
+    examples: ['perdure run ls', 'perdure run show 0aB1cD2eF3gH4iJ5kL6mN7'],
+  });
+  addRunStart(run, context);
+  addRunShow(run, context);
+  addRunLs(run, context);
+  addRunTail(run, context);
+  addRunMessages(run, context);
+  const approve = addGroup(program, {
+    name: 'approve',
+    summary: 'see what waits for a person, and decide',
+    examples: ['perdure approve ls', 'perdure approve decide 0aB1cD2eF3gH4iJ5kL6mN7 --approve'],
+  });
+  addApproveLs(approve, context);
+  addApproveDecide(approve, context);
+  const effect = addGroup(program, {
+    name: 'effect',
+    summary: 'see what runs have changed outside, and settle what nobody knows',
+    examples: ['perdure effect ls --state unknown'],
+  });
+  addEffectLs(effect, context);
+  addEffectResolve(effect, context);
+  addReplay(program, context);
+  return program;
+}

@@ -1,0 +1,52 @@
+import { Client, type Connection } from '@temporalio/client';
+import type { ClientContext } from './context.ts';
+import { createRunHandle, type RunHandle } from './run-handle.ts';
+import type { RunReader } from './run-reader.ts';
+import { type StartOptions, startRun } from './start-run.ts';
+
+export type ClientSetup = {
+  readonly connection: Connection;
+  readonly namespace: string;
+  /** Task queue of runs. Default `perdure-agents`; it is the workers' queue prefix and `-agents`. */
+  readonly taskQueue?: string;
+  /** Where texts are read; see `RunReader`. Without one, `answer` and `follow` throw `ReaderMissing`. */
+  readonly reader?: RunReader;
+  /** Who acts where a call does not say. Default: the account of this process, else `anonymous`. */
+  readonly principal?: string;
+  /** Milliseconds that an update or a query may take before the client goes on without a worker. Default 3,000. */
+  readonly answerMs?: number;
+};
+
+export type PerdureClient = {
+  /** Starts a run, or finds the one that was started under the same key. Throws `InvalidInput` before anything is sent. */
+  readonly start: (options: StartOptions) => Promise<RunHandle>;
+  /** Gives the handle of a run without any call. */
+  readonly run: (agentRunId: string, options?: { readonly tenant?: string }) => RunHandle;
+};
+
+/** Three seconds: a worker answers in milliseconds, and a person is told within the time that a pause is noticed. */
+const ANSWER_MS = 3_000;
+
+/** Makes a client on a connection of the caller's. Its `grpc.max_receive_message_length` should be raised, as `connect` does. */
+export function createClient(setup: ClientSetup): PerdureClient {
+  const { connection, namespace } = setup;
+  const context: ClientContext = {
+    temporal: new Client({ connection, namespace }),
+    namespace,
+    taskQueue: setup.taskQueue ?? 'perdure-agents',
+    reader: setup.reader ?? null,
+    principal: setup.principal ?? accountName(),
+    answerMs: setup.answerMs ?? ANSWER_MS,
+  };
+  return {
+    start: async (options) => {
+      const { id, tenant } = await startRun(context, options);
+      return createRunHandle(context, id, tenant);
+    },
+    run: (agentRunId, { tenant } = {}) => createRunHandle(context, agentRunId, tenant ?? null),
+  };
+}
+
+function accountName(): string {
+  return process.env['USER'] || process.env['USERNAME'] || 'anonymous';
+}

@@ -1,0 +1,105 @@
+// Goal: what a person reads is right: suggestions, times, money, tables, and how errors end a command.
+// Method: tables of values.
+import assert from 'node:assert/strict';
+import { InvalidInput, MessageRejected, RunNotFound } from '../../src/client/index.ts';
+import { CommandError, EXIT } from '../../src/cli/exit.ts';
+import { explainError } from '../../src/cli/explain-error.ts';
+import { formatTable } from '../../src/cli/format/table.ts';
+import { formatCost, formatDuration, oneLine } from '../../src/cli/format/units.ts';
+import { editDistance, suggest } from '../../src/cli/suggest.ts';
+
+const grpc = (code: number): Error => Object.assign(new Error('from the server'), { code });
+
+describe('command line: words', () => {
+  const known = ['support', 'coding', 'qa'];
+  for (const [typed, meant] of [
+    ['suport', 'support'],
+    ['Support', 'support'],
+    ['usppotr', 'support'],
+    ['cod', 'coding'],
+    ['qb', 'qa'],
+    ['xyz', null],
+    ['', null],
+  ] as const) {
+    it(`takes ${JSON.stringify(typed)} for ${meant ?? 'nothing known'}`, () => {
+      assert.equal(suggest(typed, known), meant);
+    });
+  }
+
+  it('counts a swap of neighbours as one difference', () => {
+    assert.deepEqual([editDistance('ab', 'ba'), editDistance('', 'abc'), editDistance('kitten', 'sitting')], [1, 3, 3]);
+  });
+
+  for (const [ms, text] of [
+    [0, '0 ms'],
+    [999, '999 ms'],
+    [1_000, '1.0 s'],
+    [59_949, '59.9 s'],
+    [59_960, '1 min'],
+    [3_600_000, '1 h'],
+    [7_800_000, '2 h 10 min'],
+    [86_400_000, '1 d'],
+    [100_800_000, '1 d 4 h'],
+  ] as const) {
+    it(`writes ${ms} ms as ${text}`, () => {
+      assert.equal(formatDuration(ms), text);
+    });
+  }
+
+  it('marks money that was made up', () => {
+    assert.deepEqual(
+      [formatCost('250000000000', false), formatCost('1', true)],
+      ['0.25 USD', '0.000000000001 USD (simulated)'],
+    );
+  });
+
+  it('does not let a text steer the terminal', () => {
+    assert.equal(oneLine('a\u001b[31m\n b\u009b'), 'a\uFFFD[31m b\uFFFD');
+  });
+
+  it('lines columns up', () => {
+    const columns = [{ heading: 'name' }, { heading: 'cost', align: 'right' as const }, { heading: 'note' }];
+    assert.equal(
+      formatTable(columns, [
+        ['é', '10', ''],
+        ['longer', '9', 'x'],
+      ]),
+      'name    cost  note\né         10\nlonger     9  x',
+    );
+  });
+
+  for (const [name, error, exitCode, message] of [
+    ['a command’s own error', new CommandError(EXIT.gate, 'gate'), EXIT.gate, /^gate$/],
+    ['input that was refused', new InvalidInput('bad'), EXIT.usage, /^bad$/],
+    ['a run that is not there', new RunNotFound('r1', 'namespace n'), EXIT.notFound, /no run r1 in namespace n/],
+    ['a message that was refused', new MessageRejected('ended'), EXIT.conflict, /^ended$/],
+    [
+      'a server that denies',
+      new Error('failed', { cause: grpc(7) }),
+      EXIT.denied,
+      /^Temporal refused: from the server$/,
+    ],
+    ['a server that is away', new Error('failed', { cause: grpc(14) }), EXIT.failed, /npm start.*TEMPORAL_ADDRESS/],
+    ['a database that is away', Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), EXIT.failed, /DATABASE_URL/],
+    [
+      'a database that is away at two addresses',
+      new AggregateError([Object.assign(new Error('x'), { code: 'ECONNREFUSED' })]),
+      EXIT.failed,
+      /DATABASE_URL/,
+    ],
+    ['a database that denies', Object.assign(new Error('x'), { code: '28P01' }), EXIT.denied, /the database refused/],
+    [
+      'a database without tables',
+      Object.assign(new Error('x'), { code: '42P01' }),
+      EXIT.failed,
+      /npm start makes them/,
+    ],
+    ['anything else', new TypeError('odd'), EXIT.failed, /^odd$/],
+  ] as const) {
+    it(`ends with ${exitCode} for ${name}`, () => {
+      const explained = explainError(error);
+      assert.equal(explained.exitCode, exitCode);
+      assert.match(explained.message, message);
+    });
+  }
+});
