@@ -4,7 +4,6 @@ import { CAUSES, type Cause, type Disposition, type FailureDetail } from '../dom
 import { fieldOf, networkErrorOf, type NetworkError } from './model/error-chain.ts';
 import {
   ModelCallError,
-  ModelCallsExhausted,
   ModelReplyError,
   ModelStreamError,
   ModelUnavailable,
@@ -41,7 +40,6 @@ export function classify(error: unknown): Failure {
   if (error instanceof ModelUnavailable) return fromUnavailable(error);
   if (error instanceof ModelReplyError) return fromReply(error);
   if (error instanceof ModelCallError) return fromModel(error.cause, error.provider);
-  if (error instanceof ModelCallsExhausted) return replyFailure('model-error', 'final', error.message);
   if (APICallError.isInstance(error)) return fromModel(error, { id: 'The model', keyName: null });
   if (nameOf(error) === 'ToolUnreachable') return fromUnreachableTool(error as Error);
   return fromDatabase(error) ?? fromConnection(error) ?? unexpected(error);

@@ -5,14 +5,17 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 /**
  * Most bytes of one answer of the server. The default of 4 MiB breaks on a page of 256 history events with ordinary payloads.
  */
-export const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
+const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 
 /** Namespace that is used when none is configured. */
 export const DEFAULT_NAMESPACE = 'perdure';
 
 /** How to reach a server, for clients and workers alike. */
 export type TemporalTarget = {
-  readonly connectionOptions: Pick<NativeConnectionOptions & ConnectionOptions, 'address' | 'tls' | 'apiKey'>;
+  readonly connectionOptions: Pick<
+    NativeConnectionOptions & ConnectionOptions,
+    'address' | 'tls' | 'apiKey' | 'metadata'
+  >;
   readonly namespace: string;
 };
 
@@ -23,12 +26,13 @@ export type TemporalTarget = {
  */
 export function temporalTarget(): TemporalTarget {
   const { connectionOptions, namespace } = loadClientConnectConfig();
-  const { address, tls, apiKey } = connectionOptions;
+  const { address, tls, apiKey, metadata } = connectionOptions;
   return {
     connectionOptions: {
       ...(address === undefined ? {} : { address }),
       ...(tls === undefined ? {} : { tls }),
       ...(typeof apiKey === 'string' ? { apiKey } : {}),
+      ...(metadata === undefined ? {} : { metadata }),
     },
     namespace: namespace ?? DEFAULT_NAMESPACE,
   };

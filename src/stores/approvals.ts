@@ -27,8 +27,6 @@ export type ApprovalSettlement = {
   readonly approvedRef: string | null;
 };
 
-export type Approvals = ReturnType<typeof createApprovals>;
-
 /** Keeps approvals: what a person is asked, and what was decided by whom for exactly which arguments. */
 export function createApprovals(db: Db) {
   return {

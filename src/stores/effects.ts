@@ -14,8 +14,6 @@ import {
   takeLease,
 } from './effect-rows.ts';
 
-export type Effects = ReturnType<typeof createEffects>;
-
 type Ledger = { readonly db: Db; readonly failpoint: Failpoint };
 
 /**

@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { ensurePartitions } from './partitions.ts';
 import type { Db } from './database.ts';
-import * as run from './migrations/0001-run.ts';
+import { up as createRunTables } from './migrations/0001-run.ts';
 
 /** Migrations in their order. A released one never changes. */
-const MIGRATIONS = { '0001-run': run };
+const MIGRATIONS = { '0001-run': { up: createRunTables } };
 
 /**
  * Brings the database to the newest schema and makes the partitions of the coming weeks. Safe to call from many processes at once.

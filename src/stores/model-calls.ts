@@ -15,15 +15,17 @@ export type Reservation = {
   readonly id: string;
   readonly worstPico: bigint;
   readonly worstTokens: number;
-  /** Calls of this turn whose outcome is not known to be free; above it the turn is given up. */
-  readonly callsMax: number;
+  /** Paid replies of this turn that could not be used; at this many the turn is given up. */
+  readonly unusableMax: number;
+  /** Calls of this turn of which nobody knows whether they were paid; at this many a person is asked. */
+  readonly unansweredMax: number;
 };
 
 export type Reserved =
   | { readonly kind: 'reserved'; readonly observation: OpenObservation }
   | { readonly kind: 'replied'; readonly reply: StoredReply; readonly total: RunTotal }
   | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal }
-  | { readonly kind: 'too-many-calls'; readonly calls: number };
+  | { readonly kind: 'too-many-calls'; readonly what: 'unusable' | 'unanswered'; readonly calls: number };
 
 /** What an attempt is known to have cost: `settled` by the provider's own count, `free` when nothing was charged, else `held`. */
 export type Charge =
@@ -38,8 +40,6 @@ export type ModelAttempt = {
   readonly reservationId: string;
   readonly observation: OpenObservation;
 };
-
-export type ModelCalls = ReturnType<typeof createModelCalls>;
 
 /**
  * Keeps the money and the replies of model calls. An attempt reserves its worst case before it calls and settles what it really cost after;
@@ -82,7 +82,10 @@ async function reserve(
       .where('state', '=', 'reserved')
       .execute();
     const calls = await countCalls(tx, tenant, runId, turn);
-    if (calls >= reservation.callsMax) return { kind: 'too-many-calls', calls };
+    if (calls.settled >= reservation.unusableMax)
+      return { kind: 'too-many-calls', what: 'unusable', calls: calls.settled };
+    if (calls.held >= reservation.unansweredMax)
+      return { kind: 'too-many-calls', what: 'unanswered', calls: calls.held };
     const dimension = refusedBy(account, reservation);
     if (dimension !== null) return { kind: 'budget-refused', dimension, total };
     await tx
@@ -160,16 +163,22 @@ async function findReply(tx: Db, tenant: string, runId: string, turn: number): P
   return row?.result ?? null;
 }
 
-async function countCalls(tx: Db, tenant: string, runId: string, turn: number): Promise<number> {
-  const row = await tx
+async function countCalls(
+  tx: Db,
+  tenant: string,
+  runId: string,
+  turn: number,
+): Promise<{ settled: number; held: number }> {
+  const rows = await tx
     .selectFrom('budget_reservations')
-    .select(sql<string>`count(*)`.as('calls'))
+    .select(['state', sql<string>`count(*)`.as('calls')])
     .where('tenant', '=', tenant)
     .where('run_id', '=', runId)
     .where('turn', '=', turn)
-    .where('state', '!=', 'released')
-    .executeTakeFirst();
-  return Number(row?.calls ?? 0);
+    .groupBy('state')
+    .execute();
+  const count = (state: string): number => Number(rows.find((row) => row.state === state)?.calls ?? 0);
+  return { settled: count('settled'), held: count('held') };
 }
 
 function refusedBy(

@@ -5,8 +5,6 @@ import { LruCache } from './lru-cache.ts';
 /** Releases a process keeps at hand. They are immutable, so an entry is never stale. */
 const CACHED_RELEASES_MAX = 256;
 
-export type Releases = ReturnType<typeof createReleases>;
-
 /** Keeps releases under the hash of their content. Releases belong to the organisation, not to a tenant. */
 export function createReleases(db: Db) {
   const cache = new LruCache<Release>(CACHED_RELEASES_MAX);

@@ -12,8 +12,6 @@ export type RunMessageClaim = {
   readonly principal: string;
 };
 
-export type RunMessages = ReturnType<typeof createRunMessages>;
-
 /** Keeps the ids of messages a run has perceived, for ever: what the run's own memory forgets is caught here. */
 export function createRunMessages(db: Db) {
   return {

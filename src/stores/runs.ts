@@ -38,8 +38,6 @@ export type RunProgress = {
 /** Runs whose facts a process keeps at hand: every run it works on, and more. */
 const CACHED_RUNS_MAX = 5_000;
 
-export type Runs = ReturnType<typeof createRuns>;
-
 /** Keeps the rows of runs: a projection of what the workflows know, and what must outlive them. */
 export function createRuns(db: Db) {
   const cache = new LruCache<RunFacts>(CACHED_RUNS_MAX);

@@ -3,7 +3,7 @@ import { LruCache } from './lru-cache.ts';
 import type { Db } from './database.ts';
 
 /** Id of the scope for what is static in a tenant: instructions, tool schemas. */
-export const TENANT_SCOPE = 'tenant';
+const TENANT_SCOPE = 'tenant';
 
 /** 32 bytes of key in each entry; ten thousand subjects at work in one process are far beyond what it can run. */
 const CACHED_KEYS_MAX = 10_000;

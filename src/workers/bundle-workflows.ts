@@ -4,7 +4,7 @@ import { bundleWorkflowCode, DefaultLogger, type WorkflowBundleWithSourceMap } f
 let bundle: Promise<WorkflowBundleWithSourceMap> | null = null;
 
 /** Path of the only file that the bundler loads. */
-export const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
 
 /** Bundles the workflow code, once per process: it takes one to two seconds. */
 export async function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {

@@ -6,6 +6,9 @@ import { migrate } from '../stores/migrate.ts';
 import { loadAgents } from './load-agents.ts';
 import { startWorkers } from './start-workers.ts';
 
+/** Signals within this time are one. */
+const SAME_PRESS_MS = 1_000;
+
 /** Runs workers until SIGTERM or SIGINT. What is in flight gets its grace time; a second signal ends the process at once. */
 async function main(): Promise<void> {
   const config = readWorkerConfig(process.env);
@@ -16,11 +19,13 @@ async function main(): Promise<void> {
   const agents = await loadAgents(config.agentsDirectory);
   const workers = await startWorkers({ config, temporal: temporalTarget(), agents, env: process.env, logger });
   process.stderr.write(`workers ready: ${config.roles.join(', ')}; agents: ${[...agents.keys()].join(', ')}\n`);
-  let isStopping = false;
+  let stoppingSince: number | null = null;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (isStopping) process.exit(1);
-      isStopping = true;
+      // npm passes a terminal's signal on, so that one key press may come twice.
+      if (stoppingSince !== null && performance.now() - stoppingSince > SAME_PRESS_MS) process.exit(1);
+      if (stoppingSince !== null) return;
+      stoppingSince = performance.now();
       workers.shutdown().catch((error: unknown) => logger.error({ err: error }, 'shutdown failed'));
     });
   }

@@ -14,6 +14,7 @@ import { createStores } from '../stores/stores.ts';
 import { bundleWorkflows } from './bundle-workflows.ts';
 import { installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
+import { taskFailpoint } from './task-failpoint.ts';
 import { commonOptions, WORKFLOW_OPTIONS } from './worker-options.ts';
 
 export type WorkersSetup = {
@@ -116,7 +117,7 @@ function createDependencies(
 
 /** One worker per task queue of the roles, so that each scales on its own. */
 async function workersOf(
-  { config, agents }: WorkersSetup,
+  { config, agents, env }: WorkersSetup,
   dependencies: ActivityDependencies,
 ): Promise<WorkerOptions[]> {
   const { queuePrefix, roles } = config;
@@ -128,6 +129,7 @@ async function workersOf(
       workflowBundle: await bundleWorkflows(),
       activities: { ...createRunActivities(dependencies), ...tool },
       ...WORKFLOW_OPTIONS,
+      ...taskFailpoint(env, dependencies.failpoint),
     });
   }
   if (roles.includes('models')) {

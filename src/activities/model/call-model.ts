@@ -18,8 +18,14 @@ import { invokeModel, type ModelReply, type ResolvedModel } from './invoke-model
 import { ModelReplyError, ModelUnavailable } from './model-errors.ts';
 import { keepReply } from './keep-reply.ts';
 
-/** Calls of one turn that may have been charged before the run gives up: a model that breaks off this often will not answer. */
-const CALLS_PER_TURN_MAX = 8;
+/** Paid replies of one turn that were of no use, before the run gives up: a model that breaks off this often will not answer. */
+const UNUSABLE_CALLS_MAX = 8;
+
+/**
+ * Calls of one turn without an answer before the run is blocked. Once it is, the calls go on every half minute, and only the budget bounds
+ * what they may cost: a provider that is away for an hour ends no run.
+ */
+const UNANSWERED_CALLS_MAX = 8;
 
 /** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
 const BYTES_PER_NODE = 64;
@@ -41,6 +47,8 @@ type Call = {
   /** Head of the prompt: the transcript with this turn's delta. */
   readonly prompt: string | null;
   readonly parts: readonly MessagePart[];
+  /** The run is blocked: this attempt is one of many until the cause is gone. */
+  readonly isPatient: boolean;
 };
 
 /**
@@ -56,7 +64,7 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     const reserved = await reserve(dependencies, call, attempt.reservationId);
     if (reserved.kind === 'replied') return { ...reserved.reply, total: reserved.total };
     if (reserved.kind === 'budget-refused') return reserved;
-    if (reserved.kind === 'too-many-calls') throw tooManyCalls(call, reserved.calls);
+    if (reserved.kind === 'too-many-calls') throw tooManyCalls(call, reserved);
     await dependencies.failpoint('model:reserved');
     const { observation } = reserved;
     const reply = await invoke(dependencies, call, { ...attempt, observation });
@@ -100,7 +108,18 @@ async function prepare({ stores, models }: ActivityDependencies, input: CallMode
       ? input.head
       : await stores.transcripts.append(tenant, facts.scope, input.head, input.delta);
   const parts = await stores.transcripts.read(tenant, facts.scope, prompt);
-  return { tenant, turn, facts, release, choice, resolved, price: resolved.price, prompt, parts };
+  return {
+    tenant,
+    turn,
+    facts,
+    release,
+    choice,
+    resolved,
+    price: resolved.price,
+    prompt,
+    parts,
+    isPatient: input.patient === true,
+  };
 }
 
 async function reserve({ stores, settings }: ActivityDependencies, call: Call, id: string) {
@@ -118,7 +137,8 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
       id,
       worstPico: worstCost(call.price, bound),
       worstTokens: bound.inputTokens + bound.outputTokens,
-      callsMax: CALLS_PER_TURN_MAX,
+      unusableMax: UNUSABLE_CALLS_MAX,
+      unansweredMax: call.isPatient ? Number.POSITIVE_INFINITY : UNANSWERED_CALLS_MAX,
     },
     {
       id,
@@ -198,10 +218,16 @@ function tooLong({ choice, resolved }: Call, bytes: number): ApplicationFailure 
   return toApplicationFailure({ cause: 'validation', disposition: 'final', message, sent: 'no' }, { retryable: false });
 }
 
-function tooManyCalls({ turn, resolved }: Call, calls: number): ApplicationFailure {
-  const message = `${resolved.id} gave no usable reply in ${calls} calls of turn ${turn}`;
+function tooManyCalls(
+  { turn, resolved }: Call,
+  { what, calls }: { readonly what: 'unusable' | 'unanswered'; readonly calls: number },
+): ApplicationFailure {
+  const isUnusable = what === 'unusable';
+  const message = isUnusable
+    ? `${resolved.id} gave no usable reply in ${calls} calls of turn ${turn}`
+    : `${resolved.id} did not answer ${calls} calls of turn ${turn}`;
   return toApplicationFailure(
-    { cause: 'model-error', disposition: 'final', message, sent: 'no' },
+    { cause: 'model-error', disposition: isUnusable ? 'final' : 'mendable', message, sent: 'no' },
     { retryable: false },
   );
 }

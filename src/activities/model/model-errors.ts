@@ -74,11 +74,6 @@ export class ModelUnavailable extends Error {
   }
 }
 
-/** A turn has used up the calls it may make without a usable reply. Not for a single failed call. */
-export class ModelCallsExhausted extends Error {
-  override readonly name = 'ModelCallsExhausted';
-}
-
 /** A scripted model was called more often than its script has replies, or a reply was left over. A test's mistake. */
 export class ScriptError extends Error {
   override readonly name = 'ScriptError';

@@ -15,10 +15,16 @@ export type Verdict = {
 
 type Rule = {
   readonly applies: (report: ProviderReport) => boolean;
-  readonly verdict: (context: ProviderContext) => Verdict;
+  readonly verdict: (context: ProviderContext, report: ProviderReport) => Verdict;
 };
 
 const TRANSIENT_STATUSES = [408, 409, 425, 499];
+
+/**
+ * Failures that the provider itself states, for which none charges. A gateway's 502, 504 or 408 says only that it got no reply: the model
+ * may have worked, and then it is paid for.
+ */
+const FREE_FAILURES = [409, 425, 500, 503, 529];
 
 /**
  * From the most particular to the most general; the first that applies counts. Codes go before statuses, as providers send a full
@@ -90,7 +96,12 @@ const RULES: readonly Rule[] = [
       status === null
         ? !has(codes, /invalid_request|not_found|unsupported/)
         : status >= 500 || TRANSIENT_STATUSES.includes(status) || has(codes, /overloaded/),
-    verdict: () => ({ cause: 'model-error', disposition: 'transient', says: 'failed', isFree: false }),
+    verdict: (_context, { status }) => ({
+      cause: 'model-error',
+      disposition: 'transient',
+      says: 'failed',
+      isFree: status !== null && FREE_FAILURES.includes(status),
+    }),
   },
   {
     applies: ({ status, codes }) => status === 404 || has(codes, /model_not_found/),
@@ -108,7 +119,12 @@ const RULES: readonly Rule[] = [
 export function classifyReport(report: ProviderReport, context: ProviderContext): Verdict {
   const rule = RULES.find(({ applies }) => applies(report));
   return (
-    rule?.verdict(context) ?? { cause: 'validation', disposition: 'final', says: 'refused the request', isFree: true }
+    rule?.verdict(context, report) ?? {
+      cause: 'validation',
+      disposition: 'final',
+      says: 'refused the request',
+      isFree: true,
+    }
   );
 }
 

@@ -20,7 +20,7 @@ export async function writeResult(
 }
 
 /** Cuts an output that is too large, and says so in words that the model can act on. */
-export function boundOutput(output: JsonValue): JsonValue {
+function boundOutput(output: JsonValue): JsonValue {
   const text = typeof output === 'string' ? output : canonicalJson(output);
   const bytes = utf8Bytes(text);
   if (bytes <= LIMITS.toolOutputBytesMax) return output;

@@ -78,6 +78,7 @@ const RUNS = [
      phase_at timestamptz not null default now(),
      ended_at timestamptz,
      primary key (tenant, id))`,
+  `create index runs_by_id on perdure.runs (id)`,
   `create index runs_by_age on perdure.runs (tenant, created_at desc)`,
   `create table perdure.start_keys (
      tenant text not null,
@@ -151,6 +152,7 @@ const EFFECTS = [
      created_at timestamptz not null default now(),
      settled_at timestamptz,
      primary key (tenant, key))`,
+  `create index effects_by_key on perdure.effects (key)`,
   `create index effects_by_run on perdure.effects (tenant, run_id, turn, call_index)`,
   `create index effects_open on perdure.effects (tenant, state) where state in ('intended', 'unknown')`,
   `create table perdure.effect_attempts (
@@ -187,6 +189,8 @@ const EFFECTS = [
      approved_hash text,
      approved_ref text,
      primary key (tenant, id))`,
+  `create index approvals_by_id on perdure.approvals (id)`,
+  `create index approvals_by_run on perdure.approvals (tenant, run_id)`,
   `create index approvals_pending on perdure.approvals (tenant, deadline_at) where state = 'pending'`,
 ];
 

@@ -212,8 +212,8 @@ describe('invokeModel', () => {
     ],
     ['a prompt that is too long', refusals.contextTooLong, { cause: 'validation', disposition: 'final', sent: 'no' }],
     ['a bad request', refusals.badRequest, { cause: 'validation', disposition: 'final', sent: 'no' }],
-    ['a server error', refusals.serverError, { cause: 'model-error', disposition: 'transient', sent: 'maybe' }],
-    ['an overloaded server', refusals.overloaded, { cause: 'model-error', disposition: 'transient', sent: 'maybe' }],
+    ['a server error', refusals.serverError, { cause: 'model-error', disposition: 'transient', sent: 'no' }],
+    ['an overloaded server', refusals.overloaded, { cause: 'model-error', disposition: 'transient', sent: 'no' }],
     [
       'a reset before the work',
       { kind: 'reset', when: 'before-work' },

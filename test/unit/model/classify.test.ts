@@ -8,7 +8,6 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import { classify, toApplicationFailure, type Failure } from '../../../src/activities/failures.ts';
 import {
   ModelCallError,
-  ModelCallsExhausted,
   ModelReplyError,
   ModelStreamError,
   ModelUnavailable,
@@ -156,11 +155,11 @@ const TABLE: readonly Row[] = [
     { cause: 'model-error', disposition: 'final', sent: 'no' },
   ],
   ['408', refused(408), down],
-  ['409', refused(409), down],
-  ['500', said(500, 'The server had an error'), down],
+  ['409', refused(409), unreached],
+  ['500', said(500, 'The server had an error'), unreached],
   ['502 in HTML', refused(502, '<html><title>Bad gateway</title></html>'), down],
-  ['503 with a hint', refused(503, {}, { 'retry-after': '3' }), { ...down, retryAfterMs: 3000 }],
-  ['529', refused(529, { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }), down],
+  ['503 with a hint', refused(503, {}, { 'retry-after': '3' }), { ...unreached, retryAfterMs: 3000 }],
+  ['529', refused(529, { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }), unreached],
   ['an overload inside a stream', new ModelStreamError({ type: 'overloaded_error', message: 'Overloaded' }, []), down],
   [
     'a context inside a stream',
@@ -211,11 +210,6 @@ const TABLE: readonly Row[] = [
 const BARE: readonly Row[] = [
   ['a refused call without its context', said(401, 'no'), locked],
   ['a missing key', new ModelUnavailable('model-authentication', 'No key', 'Set X.'), { ...locked, mend: 'Set X.' }],
-  [
-    'a turn without a usable reply',
-    new ModelCallsExhausted('No usable reply in 8 calls'),
-    { cause: 'model-error', disposition: 'final', sent: 'maybe' },
-  ],
   ['an interrupted reply', new ModelReplyError('interrupted', PROVIDER, null), down],
   ['an empty reply', new ModelReplyError('empty', PROVIDER, null), down],
   ['a filtered reply', new ModelReplyError('content-filter', PROVIDER, null), blocked],

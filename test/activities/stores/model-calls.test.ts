@@ -1,0 +1,152 @@
+// Goal: what a run has spent and holds never exceeds its cap, and a reply that was paid for is kept and never paid for again.
+// Method: the real accounts on PostgreSQL; attempts that race, die, answer late or fail for free.
+import assert from 'node:assert/strict';
+import type { StoredReply } from '../../../src/stores/database.ts';
+import type { ModelAttempt, Reserved } from '../../../src/stores/model-calls.ts';
+import { admitRun, newObservation, openTestStores, randomId, type TestStores } from './support.ts';
+
+const WORST_PICO = 100n;
+const WORST_TOKENS = 10;
+const CALLS_MAX = { unusableMax: 4, unansweredMax: 8 };
+const REPLY: StoredReply = { kind: 'replied', head: 'h', calls: [], model: 'm' };
+
+const open = ({
+  reserved,
+  attempt,
+}: {
+  reserved: Reserved;
+  attempt: Omit<ModelAttempt, 'observation'>;
+}): ModelAttempt => {
+  assert.equal(reserved.kind, 'reserved');
+  return { ...attempt, observation: (reserved as Reserved & { kind: 'reserved' }).observation };
+};
+
+describe('model calls', () => {
+  let stores: TestStores;
+  before(async () => {
+    stores = await openTestStores();
+  });
+  after(async () => stores.close());
+
+  const reserve = async (runId: string, turn: number, id = randomId('reservation')) => {
+    const reservation = { id, worstPico: WORST_PICO, worstTokens: WORST_TOKENS, ...CALLS_MAX };
+    const reserved = await stores.modelCalls.reserve(stores.tenant, reservation, newObservation(runId, turn, 'model'));
+    return { reserved, attempt: { runId, turn, reservationId: id } };
+  };
+  const settle = async (attempt: ModelAttempt, costPico: bigint, reply: StoredReply | null = REPLY) =>
+    stores.modelCalls.settle(
+      stores.tenant,
+      attempt,
+      { kind: 'settled', costPico, tokens: 1 },
+      { outcome: 'replied', costPico },
+      reply,
+    );
+  const account = async (runId: string) => {
+    const row = await stores.db
+      .selectFrom('budget_accounts')
+      .selectAll()
+      .where('id', '=', runId)
+      .executeTakeFirstOrThrow();
+    return { spent: BigInt(row.spent_pico), held: BigInt(row.held_pico), heldTokens: Number(row.held_tokens) };
+  };
+  const admit = async (costPico = 1_000n, tokens = 1_000) => admitRun(stores, { costPico: String(costPico), tokens });
+
+  it('reserves the worst case, then settles the actual', async () => {
+    const run = await admit();
+    const attempt = open(await reserve(run, 1));
+    assert.deepEqual(await account(run), { spent: 0n, held: WORST_PICO, heldTokens: WORST_TOKENS });
+    const { reply, total } = await settle(attempt, 7n);
+    assert.deepEqual([reply, total], [REPLY, { costPico: '7', tokens: 1 }]);
+    assert.deepEqual(await account(run), { spent: 7n, held: 0n, heldTokens: 0 });
+  });
+
+  it('never lets attempts at the same moment past the cap', async () => {
+    const run = await admit(550n);
+    const attempts = await Promise.all(Array.from({ length: 20 }, async (_, turn) => reserve(run, turn)));
+    const kinds = attempts.map(({ reserved }) => reserved.kind);
+    assert.equal(kinds.filter((kind) => kind === 'reserved').length, 5);
+    assert.equal(kinds.filter((kind) => kind === 'budget-refused').length, 15);
+    assert.deepEqual(await account(run), { spent: 0n, held: 500n, heldTokens: 50 });
+    await Promise.all(
+      attempts
+        .filter(({ reserved }) => reserved.kind === 'reserved')
+        .map(async (each) => settle(open(each), WORST_PICO)),
+    );
+    assert.deepEqual(await account(run), { spent: 500n, held: 0n, heldTokens: 0 });
+    assert.equal((await reserve(run, 99)).reserved.kind, 'budget-refused');
+  });
+
+  it('refuses by the dimension that is used up', async () => {
+    const [byMoney] = [await reserve(await admit(99n), 1)];
+    assert.deepEqual(byMoney.reserved, {
+      kind: 'budget-refused',
+      dimension: 'usd',
+      total: { costPico: '0', tokens: 0 },
+    });
+    const byTokens = await reserve(await admit(1_000n, 9), 1);
+    assert.ok(byTokens.reserved.kind === 'budget-refused' && byTokens.reserved.dimension === 'tokens');
+  });
+
+  it('holds what an attempt reserved that died, beside the next one', async () => {
+    const run = await admit();
+    await reserve(run, 1);
+    const second = open(await reserve(run, 1));
+    assert.deepEqual(await account(run), { spent: 0n, held: 200n, heldTokens: 20 });
+    await settle(second, 7n);
+    assert.deepEqual(await account(run), { spent: 7n, held: 100n, heldTokens: 10 });
+  });
+
+  it('charges an attempt that was given up and still answers, and keeps the reply that came first', async () => {
+    const run = await admit();
+    const first = open(await reserve(run, 1));
+    const second = open(await reserve(run, 1));
+    const { reply } = await settle(second, 7n);
+    const late = await settle(first, 9n, { ...REPLY, head: 'late' });
+    assert.deepEqual([late.reply, reply], [REPLY, REPLY]);
+    assert.deepEqual(late.total, { costPico: '16', tokens: 2 });
+    assert.deepEqual(await account(run), { spent: 16n, held: 0n, heldTokens: 0 });
+  });
+
+  it('gives a kept reply instead of another call', async () => {
+    const run = await admit();
+    await settle(open(await reserve(run, 1)), 7n);
+    const { reserved } = await reserve(run, 1);
+    assert.deepEqual(reserved, { kind: 'replied', reply: REPLY, total: { costPico: '7', tokens: 1 } });
+    assert.deepEqual(await account(run), { spent: 7n, held: 0n, heldTokens: 0 });
+  });
+
+  it('settles an attempt once', async () => {
+    const run = await admit();
+    const attempt = open(await reserve(run, 1));
+    await Promise.all([settle(attempt, 7n), settle(attempt, 7n), settle(attempt, 7n)]);
+    assert.deepEqual(await account(run), { spent: 7n, held: 0n, heldTokens: 0 });
+  });
+
+  it('releases a call that was free, and counts only the others', async () => {
+    const run = await admit(100_000n, 100_000);
+    for (let call = 0; call < 20; call += 1) {
+      const attempt = open(await reserve(run, 1));
+      await stores.modelCalls.settle(stores.tenant, attempt, { kind: 'free' }, { outcome: 'failed' }, null);
+    }
+    assert.deepEqual(await account(run), { spent: 0n, held: 0n, heldTokens: 0 });
+    for (let call = 0; call < 8; call += 1) {
+      const attempt = open(await reserve(run, 1));
+      await stores.modelCalls.settle(stores.tenant, attempt, { kind: 'held' }, { outcome: 'failed' }, null);
+    }
+    const unanswered = { kind: 'too-many-calls', what: 'unanswered', calls: 8 };
+    assert.deepEqual((await reserve(run, 1)).reserved, unanswered);
+    assert.deepEqual(await account(run), { spent: 0n, held: 800n, heldTokens: 80 });
+    for (let call = 0; call < 4; call += 1) await settle(open(await reserve(run, 2)), 1n, null);
+    const unusable = { kind: 'too-many-calls', what: 'unusable', calls: 4 };
+    assert.deepEqual((await reserve(run, 2)).reserved, unusable);
+  });
+
+  it('does not know a run of another tenant', async () => {
+    const run = await admit();
+    const reservation = { id: randomId('r'), worstPico: 1n, worstTokens: 1, ...CALLS_MAX };
+    await assert.rejects(
+      stores.modelCalls.reserve(randomId('tenant'), reservation, newObservation(run, 1, 'model')),
+      /has no budget account/,
+    );
+  });
+});
