@@ -65,7 +65,7 @@ export function toApplicationFailure(
     disposition: failure.disposition,
     ...(failure.mend === undefined ? {} : { mend: failure.mend }),
   };
-  return ApplicationFailure.create({
+  const thrown = ApplicationFailure.create({
     message: failure.message,
     type: failure.cause,
     details: [detail],
@@ -74,6 +74,9 @@ export function toApplicationFailure(
     ...(failure.cause === 'infra' ? {} : { category: ApplicationFailureCategory.BENIGN }),
     ...(failure.retryAfterMs === undefined ? {} : { nextRetryDelay: failure.retryAfterMs }),
   });
+  // Where it was thrown is always here; the frames would only carry this machine's paths into every history.
+  thrown.stack = `${thrown.name}: ${thrown.message}`;
+  return thrown;
 }
 
 /** Keeps what was classified already, so that a second look changes nothing. */

@@ -1,4 +1,4 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { ExecuteToolInput } from '../domain/run/activity-inputs.ts';
 import type { Decision } from '../domain/run/decision.ts';
 import type { Observation } from '../domain/run/observation.ts';
@@ -11,7 +11,8 @@ import type { Shell } from './shell.ts';
 
 type CallTools = Decision & { kind: 'call-tools' };
 type ToolActivities = { readonly [activityType: string]: (input: ExecuteToolInput) => Promise<ToolResult> };
-type Called = { readonly index: number } & ({ readonly result: ToolResult } | { readonly trouble: ActivityTrouble });
+/** A call that was called off has neither. */
+type Called = { readonly index: number; readonly result?: ToolResult; readonly trouble?: ActivityTrouble };
 
 /** Makes the calls of one group at once: reads together, or a single write. One that gives no result does not take the others' with it. */
 export async function callTools(
@@ -20,10 +21,10 @@ export async function callTools(
   activeMs: () => number,
 ): Promise<Observation> {
   const called = await Promise.all(calls.map((call) => callTool(shell, turn, call)));
-  const trouble = called.find((each): each is Called & { trouble: ActivityTrouble } => 'trouble' in each)?.trouble;
+  const trouble = called.find((each) => each.trouble !== undefined)?.trouble;
   return {
     kind: 'tools-called',
-    results: called.flatMap((each) => ('result' in each ? [{ index: each.index, result: each.result }] : [])),
+    results: called.flatMap(({ index, result }) => (result === undefined ? [] : [{ index, result }])),
     trouble: trouble ?? null,
     activeMs: activeMs(),
   };
@@ -57,6 +58,6 @@ async function callTool({ run }: Shell, turn: number, call: PendingCall): Promis
     if (activity === undefined) throw new Error(`no activity ${planned.activity}`);
     return { index, result: await activity(input) };
   } catch (error) {
-    return { index, trouble: troubleOf(error) };
+    return isCancellation(error) ? { index } : { index, trouble: troubleOf(error) };
   }
 }

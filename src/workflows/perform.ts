@@ -1,4 +1,4 @@
-import { CancellationScope, condition, isCancellation, proxyActivities } from '@temporalio/workflow';
+import { condition, proxyActivities } from '@temporalio/workflow';
 import type { ModelActivities } from '../activities/create-activities.ts';
 import type { Decision } from '../domain/run/decision.ts';
 import type { Observation } from '../domain/run/observation.ts';
@@ -9,6 +9,7 @@ import { awaitApproval } from './await-approval.ts';
 import { awaitHuman } from './await-human.ts';
 import { callTools } from './call-tools.ts';
 import type { Shell } from './shell.ts';
+import { untilCalledOff } from './until-called-off.ts';
 
 type Performed = Exclude<Decision, { kind: 'end' | 'continue-as-new' }>;
 
@@ -29,15 +30,15 @@ export async function perform(shell: Shell, decision: Performed): Promise<Observ
       case 'await-human':
         return await awaitHuman(shell, decision.wait);
       case 'await-approval':
-        return await untilCalledOff(shell, isPatient, () => awaitApproval(shell, decision));
+        return await awaitApproval(shell, decision);
       case 'call-tools':
         if (!isPatient) return await callTools(shell, decision, activeMs);
-        return await untilCalledOff(shell, isPatient, () => callTools(shell, decision, activeMs));
+        return (await untilCalledOff(shell, () => callTools(shell, decision, activeMs))) ?? { kind: 'called-off' };
       case 'admit':
       case 'perceive':
       case 'call-model':
       case 'reflect':
-        return await untilCalledOff(shell, isPatient, () => runActivityOf(shell, decision, activeMs));
+        return (await untilCalledOff(shell, () => runActivityOf(shell, decision, activeMs))) ?? { kind: 'called-off' };
     }
   } catch (error) {
     return { kind: 'activity-failed', trouble: troubleOf(error), activeMs: activeMs() };
@@ -95,27 +96,4 @@ function modelSummary(turn: number, results: number): string {
 function planOf({ run }: Shell): RunPlan {
   if (run.plan === null) throw new Error('a model call needs the plan of the run');
   return run.plan;
-}
-
-/** Runs work that a stop calls off, and once the run is blocked also a `retry`, which schedules it anew. */
-async function untilCalledOff(
-  shell: Shell,
-  isPatient: boolean,
-  work: () => Promise<Observation>,
-): Promise<Observation> {
-  const scope = new CancellationScope({ cancellable: true });
-  const watch = new CancellationScope({ cancellable: true });
-  const watching = watch.run(async () => {
-    await condition(() => shell.run.stop !== null || (isPatient && shell.run.blocked === null));
-    scope.cancel();
-  });
-  try {
-    return await scope.run(work);
-  } catch (error) {
-    if (isCancellation(error)) return { kind: 'called-off' };
-    throw error;
-  } finally {
-    watch.cancel();
-    await watching.catch(() => undefined);
-  }
 }

@@ -8,7 +8,12 @@ import { describeCall } from '../domain/run/views.ts';
 import { proxyActivities } from '@temporalio/workflow';
 import type { RunActivities } from '../activities/create-activities.ts';
 import { activityOptions, ROW_WORK_MS } from './activity-options.ts';
-import { costSearchAttributes, endSearchAttributes, phaseSearchAttributes } from './search-attributes.ts';
+import {
+  costSearchAttributes,
+  endSearchAttributes,
+  phaseSearchAttributes,
+  releaseSearchAttributes,
+} from './search-attributes.ts';
 import type { Shell } from './shell.ts';
 
 /**
@@ -18,6 +23,10 @@ import type { Shell } from './shell.ts';
 export function present(shell: Shell, decision: Decision): void {
   const { run } = shell;
   setCurrentDetails(detailsOf(run, decision));
+  if (!shell.isReleaseShown && run.plan !== null) {
+    upsertSearchAttributes(releaseSearchAttributes(run.plan.release));
+    shell.isReleaseShown = true;
+  }
   const phase = phaseOf(run, decision);
   if (phase === shell.phase || phase === 'ended') return;
   shell.phase = phase;

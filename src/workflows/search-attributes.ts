@@ -9,12 +9,16 @@ const outcome = { name: 'PerdureOutcome', type: 'KEYWORD' } as const;
 const causeKey = { name: 'PerdureCause', type: 'KEYWORD' } as const;
 const costUsd = { name: 'PerdureCostUsd', type: 'DOUBLE' } as const;
 
+/** What runs of a release are found by. */
+export function releaseSearchAttributes(id: string): SearchAttributeUpdatePair[] {
+  return [{ key: release, value: id }];
+}
+
 /** What lists and alerts find a run by when its phase changes. A cause is there only while the run is blocked. */
-export function phaseSearchAttributes(phase: Phase, { blocked, plan }: Run): SearchAttributeUpdatePair[] {
+export function phaseSearchAttributes(phase: Phase, { blocked }: Run): SearchAttributeUpdatePair[] {
   return [
     { key: phaseKey, value: phase },
     { key: causeKey, value: blocked?.cause ?? null },
-    ...(plan === null ? [] : [{ key: release, value: plan.release }]),
   ];
 }
 
@@ -24,7 +28,6 @@ export function endSearchAttributes(end: RunEnd): SearchAttributeUpdatePair[] {
     { key: phaseKey, value: 'ended' },
     { key: outcome, value: end.outcome.kind },
     { key: causeKey, value: end.outcome.kind === 'failed' ? end.outcome.cause : null },
-    ...(end.release === null ? [] : [{ key: release, value: end.release }]),
     ...costSearchAttributes(end.costPico),
   ];
 }

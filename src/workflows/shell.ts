@@ -17,6 +17,8 @@ import { pendingQuery, RUN_MESSAGES, stateQuery, usageQuery } from './agent-run.
 export type Shell = {
   run: Run;
   phase: Phase;
+  /** Whether the run can be found by its release. */
+  isReleaseShown: boolean;
   readonly rejected: RejectedMessage[];
   /** When a question expires, by turn and call. No question outlives an execution. */
   readonly questionDeadlines: Map<string, number>;
@@ -34,6 +36,7 @@ export function openShell(input: RunStart | Continuation): Shell {
   const shell: Shell = {
     run,
     phase: 'running',
+    isReleaseShown: run.plan !== null,
     rejected: [],
     questionDeadlines: new Map(),
     cancelProgress: () => undefined,

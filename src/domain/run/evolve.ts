@@ -29,6 +29,8 @@ export function evolve(run: Run, observation: Observation): Run {
       return worked(evolveReflected(run, observation.result.unfounded), observation.activeMs);
     case 'activity-failed':
       return worked(evolveTrouble(run, observation.trouble), observation.activeMs);
+    case 'unblocked':
+      return { ...run, blocked: null };
     case 'ended':
       return { ...run, outcome: observation.outcome };
     case 'message-received':

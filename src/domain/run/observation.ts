@@ -36,6 +36,8 @@ export type Observation =
   | { readonly kind: 'activity-failed'; readonly trouble: ActivityTrouble; readonly activeMs: number }
   /** The decision was called off: by a stop, or by a retry that schedules it anew. */
   | { readonly kind: 'called-off' }
+  /** What blocked the run is over, before the decision that met it is. */
+  | { readonly kind: 'unblocked' }
   /** The end was decided: from here on nothing is applied. */
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'message-received'; readonly message: RunMessage }
