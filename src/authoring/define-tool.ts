@@ -8,7 +8,10 @@ export type ToolContext = {
   readonly signal: AbortSignal;
   /** The effect's key, the same on every attempt. Send it to a destination that can use it. Reads have one too. */
   readonly idempotencyKey: string;
-  /** Attempt of this call, from 1. */
+  /**
+   * Attempt of this call, from 1. The key stays the same, so a destination that has promised `never` refuses what comes with a lower
+   * attempt than the one it was asked in.
+   */
   readonly attempt: number;
   readonly tenant: string;
   readonly agentRunId: string;

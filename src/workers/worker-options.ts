@@ -1,4 +1,5 @@
 import type { WorkerOptions } from '@temporalio/worker';
+import { isWrite } from '../domain/tool/contract.ts';
 import type { Agent } from '../authoring/define-agent.ts';
 
 /**
@@ -12,6 +13,9 @@ const HEARTBEAT_THROTTLE_MS = 400;
 
 /** Time beyond the longest send deadline in which a stopping worker writes what became of its work. */
 const SHUTDOWN_MARGIN_MS = 2_000;
+
+/** Grace of a worker without writes: most reads and model calls end within it. */
+const GRACE_MS_MIN = 10_000;
 
 /** Options that every worker of a process shares. */
 export function commonOptions(agents: Iterable<Agent>, identity: string, buildId: string) {
@@ -31,9 +35,13 @@ export const WORKFLOW_OPTIONS = {
   stickyQueueScheduleToStartTimeout: 1_000,
 } satisfies Partial<WorkerOptions>;
 
-/** The longest time that a tool's call may take: a stopping worker lets it finish. */
+/** The longest time that a write may take: a stopping worker lets it finish. Reads and model calls that take longer are made again. */
 function longestSendMs(agents: Iterable<Agent>): number {
-  let longest = 1_000;
-  for (const agent of agents) for (const tool of agent.tools) longest = Math.max(longest, tool.timeoutMs);
+  let longest = GRACE_MS_MIN;
+  for (const agent of agents) {
+    for (const { contract, timeoutMs } of agent.tools) {
+      if (isWrite(contract.effect)) longest = Math.max(longest, timeoutMs);
+    }
+  }
   return longest;
 }

@@ -20,12 +20,14 @@ export async function callTools(
   { turn, calls }: CallTools,
   activeMs: () => number,
 ): Promise<Observation> {
+  const retriesBefore = shell.run.retries;
   const called = await Promise.all(calls.map((call) => callTool(shell, turn, call)));
   const trouble = called.find((each) => each.trouble !== undefined)?.trouble;
   return {
     kind: 'tools-called',
     results: called.flatMap(({ index, result }) => (result === undefined ? [] : [{ index, result }])),
     trouble: trouble ?? null,
+    retriesBefore,
     activeMs: activeMs(),
   };
 }

@@ -59,7 +59,7 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
       return { kind: 'model-called', result, activeMs: ACTIVE_MS };
     }
     case 'tools-called':
-      return toolsCalled(turn, fieldsOf(rest), input.details);
+      return toolsCalled(run, fieldsOf(rest), input.details);
     case 'approval-settled':
       return approvalSettled(decision, run, rest);
     case 'human-waited':
@@ -191,8 +191,15 @@ function toVerdict(text: string, ref: string): CallVerdict {
   return kind === 'answered' ? { kind: 'answered', ref } : { kind: 'allow' };
 }
 
-/** `0=ok 1=error 2=unknown`, and `trouble CAUSE DISPOSITION MESSAGE` below it. */
-function toolsCalled(turn: number, fields: Readonly<Record<string, string>>, details: readonly string[]): Observation {
+/** Below `tools-called`: the calls were under way when somebody said `retry`. */
+const BEFORE_RETRY = 'begun before the retry';
+
+/** `0=ok 1=error 2=unknown`, and below it `trouble CAUSE DISPOSITION MESSAGE` or `begun before the retry`. */
+function toolsCalled(
+  { turn, retries }: Run,
+  fields: Readonly<Record<string, string>>,
+  details: readonly string[],
+): Observation {
   const results = Object.entries(fields).map(([index, outcome]) => ({
     index: Number(index),
     result:
@@ -200,8 +207,15 @@ function toolsCalled(turn: number, fields: Readonly<Record<string, string>>, det
         ? ({ outcome, effectKey: `effect-${turn}.${index}` } as const)
         : ({ outcome, ref: `text:${turn}.${index}` } as ToolResult),
   }));
-  const [trouble] = details.map((line) => toTrouble(line.trim().replace(/^trouble /, '')));
-  return { kind: 'tools-called', results, trouble: trouble ?? null, activeMs: ACTIVE_MS };
+  const lines = details.map((line) => line.trim());
+  const trouble = lines.find((line) => line.startsWith('trouble '))?.slice('trouble '.length);
+  return {
+    kind: 'tools-called',
+    results,
+    trouble: trouble === undefined ? null : toTrouble(trouble),
+    retriesBefore: lines.includes(BEFORE_RETRY) ? retries - 1 : retries,
+    activeMs: ACTIVE_MS,
+  };
 }
 
 function toTrouble(text: string): ActivityTrouble {

@@ -37,7 +37,7 @@ export function answer(choices: Choices, run: Run, decision: Performed): Observa
     case 'call-model':
       return { kind: 'model-called', result: reply(choices, run, decision.turn), activeMs: MS };
     case 'call-tools':
-      return callTools(choices, decision);
+      return callTools(choices, decision, run.retries);
     case 'await-approval':
       return {
         kind: 'approval-settled',
@@ -110,7 +110,11 @@ function verdictOf(choices: Choices, tool: string, ref: string): CallVerdict {
   return asks ? { kind: 'approve', rule: 'rule', deadlineMs: 1_000, onExpiry: 'reject' } : { kind: 'allow' };
 }
 
-function callTools(choices: Choices, { turn, calls }: Decision & { kind: 'call-tools' }): Observation {
+function callTools(
+  choices: Choices,
+  { turn, calls }: Decision & { kind: 'call-tools' },
+  retriesBefore: number,
+): Observation {
   const failed = choices.isRare(8) ? choices.below(calls.length) : null;
   const results = calls
     .filter((_, position) => position !== failed)
@@ -118,7 +122,13 @@ function callTools(choices: Choices, { turn, calls }: Decision & { kind: 'call-t
       index: call.index,
       result: toolResult(choices, turn, call),
     }));
-  return { kind: 'tools-called', results, trouble: failed === null ? null : trouble(choices), activeMs: MS };
+  return {
+    kind: 'tools-called',
+    results,
+    trouble: failed === null ? null : trouble(choices),
+    retriesBefore,
+    activeMs: MS,
+  };
 }
 
 function toolResult(choices: Choices, turn: number, { tool, index }: PendingCall): ToolResult {

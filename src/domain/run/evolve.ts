@@ -123,7 +123,8 @@ function evolveToolsCalled(run: Run, observation: Observation & { kind: 'tools-c
   let next: Run = { ...run, blocked: null };
   for (const { index, result } of observation.results) {
     if (result.outcome === 'unknown') {
-      next = { ...next, unknownEffect: result.effectKey };
+      // Someone who said `retry` meanwhile may have settled the effect: look again before waiting.
+      if (run.retries === observation.retriesBefore) next = { ...next, unknownEffect: result.effectKey };
       continue;
     }
     next = {

@@ -27,6 +27,8 @@ export type Observation =
       readonly results: readonly { readonly index: number; readonly result: ToolResult }[];
       /** Why the calls of the group that are missing in `results` gave none. */
       readonly trouble: ActivityTrouble | null;
+      /** `retries` of the run when the calls were begun. */
+      readonly retriesBefore: number;
       readonly activeMs: number;
     }
   | { readonly kind: 'approval-settled'; readonly index: number; readonly result: ApprovalResult }

@@ -24,6 +24,7 @@ export function openRun(id: string, { input, ...start }: RunStart): Run {
     exhausted: null,
     blocked: null,
     unknownEffect: null,
+    retries: 0,
     isPaused: false,
     stop: null,
     outcome: null,

@@ -29,7 +29,7 @@ function apply(run: Run, message: RunMessage): Run {
     case 'topUpBudget':
       return wait(run, { kind: 'top-up', id, topUp: message.topUp, principal });
     case 'retry':
-      return { ...noteAction(run, message), blocked: null, unknownEffect: null };
+      return { ...noteAction(run, message), blocked: null, unknownEffect: null, retries: run.retries + 1 };
     case 'pause':
       return { ...noteAction(run, message), isPaused: true };
     case 'resume':

@@ -76,6 +76,8 @@ export type Run = {
   readonly exhausted: Dimension | null;
   readonly blocked: Blocked | null;
   readonly unknownEffect: string | null;
+  /** How often someone said `retry`: one that comes while a call is under way must not be lost. */
+  readonly retries: number;
   readonly isPaused: boolean;
   readonly stop: Stop | null;
   readonly outcome: Outcome | null;
