@@ -13,6 +13,7 @@ import {
 import { classifyReport, type Verdict } from './model/provider-verdict.ts';
 import { readProviderReport, type ProviderReport } from './model/provider-report.ts';
 import { echoes, safeMessage } from './model/safe-message.ts';
+import { classifySqlState, isBrokenConnection, isSqlState } from './sql-state.ts';
 
 /** What happened, in the words that the rest of Perdure uses. */
 export type Failure = {
@@ -51,7 +52,7 @@ export function classify(error: unknown): Failure {
  */
 export function classifyTool(error: unknown): Failure {
   if (nameOf(error) === 'ToolUnreachable') return fromUnreachableTool(error as Error);
-  const message = safeMessage(error instanceof Error ? error.message : String(error));
+  const message = safeMessage(messageOf(error));
   const cause = nameOf(error) === 'TimeoutError' ? 'tool-timeout' : 'tool-error';
   return { cause, disposition: 'transient', message, sent: 'maybe' };
 }
@@ -191,48 +192,39 @@ function fromConnection(error: unknown): Failure | null {
     : fromNetwork('infra', 'A connection failed', network);
 }
 
-function fromNetwork(cause: Cause, what: string, { code, message, isSent, isCertificate }: NetworkError): Failure {
+function fromNetwork(cause: Cause, what: string, { code, message, isSent, mend }: NetworkError): Failure {
   return {
     cause,
-    disposition: isCertificate ? 'mendable' : 'transient',
+    disposition: mend === null ? 'transient' : 'mendable',
     message: safeMessage(`${what}: ${message.includes(code) ? message : `${code} ${message}`}`),
-    ...(isCertificate
-      ? { mend: 'Put the certificate of the server right, or trust it with NODE_EXTRA_CA_CERTS.' }
-      : {}),
+    ...(mend === null ? {} : { mend }),
     sent: isSent ? 'maybe' : 'no',
   };
 }
 
-/** PostgreSQL's classes of errors: what heals, what a person must mend, and what our own statement got wrong. */
-const DATABASE: readonly (readonly [RegExp, Disposition, string?])[] = [
-  [/^(?:08|53|57|40|55P03|58)/, 'transient'],
-  [/^(?:28|3D|42501)/, 'mendable', 'Check the user, the password and the database in DATABASE_URL.'],
-  [/^(?:42P01|42703|3F)/, 'mendable', 'Bring the schema of the database up to date with this release.'],
-  [/^/, 'final'],
-];
+/** Says whether the trouble is that a database or a connection of ours is away: what was to be written is good, and can be written later. */
+export function isDatabaseAway(error: unknown): boolean {
+  // Their causes are connections too, but not ours.
+  if (error instanceof ModelCallError || APICallError.isInstance(error)) return false;
+  const failure = fromDatabase(error) ?? fromConnection(error);
+  return failure !== null && failure.cause === 'infra' && failure.disposition !== 'final';
+}
 
-/** What `pg` says without a code when the connection breaks. */
-const BROKEN_CONNECTION =
-  /^(?:connection terminated|timeout exceeded when trying to connect|client has encountered a connection error)/i;
-
-/** @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** Makes the failure for a SQLSTATE, from its class to what names the particular case. */
 function fromDatabase(error: unknown): Failure | null {
-  const message = error instanceof Error ? error.message : '';
-  if (BROKEN_CONNECTION.test(message)) {
+  const message = messageOf(error);
+  if (error instanceof Error && isBrokenConnection(message)) {
     return { cause: 'infra', disposition: 'transient', message: 'The connection to PostgreSQL broke', sent: 'maybe' };
   }
   const code = fieldOf(error, 'code');
-  // SQLSTATE has a digit; EPIPE has none.
-  if (code === null || !/^(?=.*\d)[0-9A-Z]{5}$/.test(code)) return null;
-  const [, disposition, mend] = DATABASE.find(([pattern]) => pattern.test(code)) ?? [/^/, 'final' as const];
-  // Messages of the other classes quote values, so only names and the code are kept.
+  if (code === null || !isSqlState(code)) return null;
+  const { disposition, mend, isQuotable } = classifySqlState(code, fieldOf(error, 'constraint') !== null);
   const named = ['table', 'constraint'].flatMap((field) => fieldOf(error, field) ?? []).join(' ');
-  const detail = disposition === 'final' ? named : message;
-  const sentence = `PostgreSQL refused with ${code}${detail === '' ? '' : `: ${detail}`}`;
+  const detail = isQuotable ? message : named;
   return {
     cause: 'infra',
     disposition,
-    message: safeMessage(sentence),
+    message: safeMessage(`PostgreSQL refused with ${code}${detail === '' ? '' : `: ${detail}`}`),
     ...(mend === undefined ? {} : { mend }),
     sent: 'maybe',
   };
@@ -243,6 +235,15 @@ function unexpected(error: unknown): Failure {
   const place = /([\w.-]+\.[jt]s:\d+):\d+\)?$/m.exec((error instanceof Error && error.stack) || '')?.[1];
   const message = safeMessage(`Unexpected ${nameOf(error)}${place === undefined ? '' : ` at ${place}`}`);
   return { cause: 'infra', disposition: 'transient', message, sent: 'maybe' };
+}
+
+/** Anything can be thrown, also what has no text or whose text is none. */
+function messageOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return nameOf(error);
+  }
 }
 
 function nameOf(error: unknown): string {

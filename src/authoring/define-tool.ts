@@ -90,11 +90,28 @@ export type Tool = {
   readonly businessKey: ((input: JsonValue) => string) | null;
   readonly reconcile:
     ((key: string, input: JsonValue, context: ToolContext) => Promise<Reconciliation<JsonValue>>) | null;
+  /**
+   * Does the work and gives its parsed output.
+   *
+   * @throws MisshapenOutput when the work was done and the output schema refuses what came back.
+   */
   readonly run: (input: JsonValue, context: ToolContext) => Promise<JsonValue>;
 };
 
 export type Parsed =
   { readonly kind: 'ok'; readonly input: JsonValue } | { readonly kind: 'invalid'; readonly message: string };
+
+/** A tool has done its work, and its output is not what its schema promises. A write has happened all the same. */
+export class MisshapenOutput extends Error {
+  override readonly name = 'MisshapenOutput';
+  /** What the tool returned, as JSON. */
+  readonly output: JsonValue;
+
+  constructor(message: string, output: JsonValue) {
+    super(message);
+    this.output = output;
+  }
+}
 
 /** Ten seconds: beyond the p99 of ordinary APIs, short enough that a write whose reply was lost is settled soon. */
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -133,33 +150,62 @@ export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(sp
     whenUnavailable: spec.whenUnavailable ?? (isWrite(spec.effect) ? 'block' : 'observe'),
     destinationHoldsKeys: spec.idempotencyKey?.destination ?? false,
     secrets: spec.secrets ?? [],
-    parseInput: (input) => {
-      const result = spec.input.safeParse(input);
-      if (result.success) return { kind: 'ok', input: stable(spec, toJson(result.data)) };
-      return { kind: 'invalid', message: z.prettifyError(result.error) };
-    },
+    parseInput: (input) => parseInput(spec, input),
     businessKey: businessKey === undefined ? null : (input) => businessKey(parse(input)),
     reconcile:
       reconcile === undefined
         ? null
         : async (key, input, context) => {
             const answer = await reconcile(key, parse(input), context);
-            return answer.kind === 'done' ? { kind: 'done', result: toJson(answer.result) } : answer;
+            if (answer.kind === 'done') return { kind: 'done', result: toJson(answer.result) };
+            // It often comes from a destination as it is, whatever its type says.
+            if (!['never', 'cannot-tell'].includes(answer.kind)) {
+              throw new TypeError(`reconcile of ${spec.name} must answer done, never or cannot-tell`);
+            }
+            return answer;
           },
-    run: async (input, context) => toJson(spec.output.parse(await spec.run(parse(input), context))),
+    run: async (input, context) => parseOutput(spec.output, await spec.run(parse(input), context)),
   };
 }
 
 /**
- * Holds a parsed input against its own parse. Policy and approval see the parsed arguments and the tool gets them later, so parsing
- * twice must give the same.
+ * Parses what a model gave. Policy and approval see the parsed arguments and the tool gets them later, so parsing twice must give the
+ * same. A schema's own functions may throw on what a model makes up; that too is told to the model, whose call is paid by then.
  */
-function stable(spec: Pick<ToolSpec<z.ZodType, z.ZodType>, 'name' | 'input'>, input: JsonValue): JsonValue {
-  const again = spec.input.safeParse(input);
-  if (again.success && canonicalJson(toJson(again.data)) === canonicalJson(input)) return input;
-  throw new TypeError(
-    `the input schema of ${spec.name} turns parsed input into something else when it parses it again; transform in run instead`,
-  );
+function parseInput({ name, input: schema }: Pick<ToolSpec<z.ZodType, z.ZodType>, 'name' | 'input'>, input: JsonValue) {
+  try {
+    const parsed = toJson(schema.parse(input));
+    const again = schema.safeParse(parsed);
+    if (again.success && canonicalJson(toJson(again.data)) === canonicalJson(parsed)) {
+      return { kind: 'ok', input: parsed } as const;
+    }
+    const message = `the input schema of ${name} turns parsed input into something else when it parses it again; transform in run instead`;
+    return { kind: 'invalid', message } as const;
+  } catch (error) {
+    return { kind: 'invalid', message: problemOf(error) } as const;
+  }
+}
+
+function parseOutput(schema: z.ZodType, raw: unknown): JsonValue {
+  try {
+    return toJson(schema.parse(raw));
+  } catch (error) {
+    throw new MisshapenOutput(`the output is not in its documented shape: ${problemOf(error)}`, jsonOrNull(raw));
+  }
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof z.ZodError) return z.prettifyError(error);
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What is no JSON, such as a value that holds itself, has no use for a model. */
+function jsonOrNull(value: unknown): JsonValue {
+  try {
+    return toJson(value);
+  } catch {
+    return null;
+  }
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {

@@ -25,6 +25,17 @@ export type ApprovalSettlement = {
   /** Hash and reference of the arguments that may now be sent; null unless approved. */
   readonly approvedHash: string | null;
   readonly approvedRef: string | null;
+  /** Result that the model reads instead of the call's; null when it was approved. */
+  readonly resultRef: string | null;
+};
+
+/** An approval as it stands after a settlement, this one or an earlier one. */
+export type StandingApproval = {
+  readonly state: ApprovalState;
+  readonly argsHash: string;
+  readonly approvedHash: string | null;
+  readonly approvedRef: string | null;
+  readonly resultRef: string | null;
 };
 
 /** Keeps approvals: what a person is asked, and what was decided by whom for exactly which arguments. */
@@ -32,6 +43,8 @@ export function createApprovals(db: Db) {
   return {
     request: (tenant: string, asked: ApprovalRequest) => request(db, tenant, asked),
     settle: (tenant: string, settlement: ApprovalSettlement) => settle(db, tenant, settlement),
+    /** Gives an approval as it stands. */
+    standing: (tenant: string, id: string) => standing(db, tenant, id),
   };
 }
 
@@ -75,8 +88,8 @@ async function request(db: Db, tenant: string, asked: ApprovalRequest): Promise<
   });
 }
 
-/** Writes a decision, once: the first stands. Gives the state that stands and whether it is this message's. */
-async function settle(db: Db, tenant: string, settlement: ApprovalSettlement): Promise<ApprovalState> {
+/** Writes a decision, once: the first stands. Gives the approval as it stands. */
+async function settle(db: Db, tenant: string, settlement: ApprovalSettlement): Promise<StandingApproval> {
   return db.transaction().execute(async (tx) => {
     const updated = await tx
       .updateTable('approvals')
@@ -88,6 +101,7 @@ async function settle(db: Db, tenant: string, settlement: ApprovalSettlement): P
         reason: settlement.reason,
         approved_hash: settlement.approvedHash,
         approved_ref: settlement.approvedRef,
+        result_ref: settlement.resultRef,
       })
       .where('tenant', '=', tenant)
       .where('id', '=', settlement.id)
@@ -102,12 +116,22 @@ async function settle(db: Db, tenant: string, settlement: ApprovalSettlement): P
         after: { state: settlement.state, reason: settlement.reason, argsHash: settlement.approvedHash },
       });
     }
-    const row = await tx
-      .selectFrom('approvals')
-      .select('state')
-      .where('tenant', '=', tenant)
-      .where('id', '=', settlement.id)
-      .executeTakeFirstOrThrow();
-    return row.state;
+    return standing(tx, tenant, settlement.id);
   });
+}
+
+async function standing(db: Db, tenant: string, id: string): Promise<StandingApproval> {
+  const row = await db
+    .selectFrom('approvals')
+    .select(['state', 'args_hash', 'approved_hash', 'approved_ref', 'result_ref'])
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow(() => new Error(`approval ${id} has no row; it was not requested, or it was erased`));
+  return {
+    state: row.state,
+    argsHash: row.args_hash,
+    approvedHash: row.approved_hash,
+    approvedRef: row.approved_ref,
+    resultRef: row.result_ref,
+  };
 }

@@ -126,6 +126,10 @@ export type Database = {
     key: string;
     attempt: number;
     run_id: string;
+    root: string;
+    turn: number;
+    call_index: number;
+    args_hash: string;
     worker: string;
     outcome: AttemptOutcome | null;
     message: string | null;
@@ -154,6 +158,7 @@ export type Database = {
     reason: string | null;
     approved_hash: string | null;
     approved_ref: string | null;
+    result_ref: string | null;
   };
   observations: {
     id: string;

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { appendAudit } from './audit.ts';
 import type { Database, Db, EffectState } from './database.ts';
-import type { Intent, Lease } from './effect-types.ts';
+import type { Intent, Lease, Position } from './effect-types.ts';
 import { openObservation } from './observations.ts';
 
 /** How far behind the clock of a given-up attempt may run: its deadline is measured on its own monotonic clock, ours on the database's. */
@@ -59,7 +59,14 @@ export async function insertIntent(tx: Db, tenant: string, intent: Intent): Prom
 
 /** Reads and locks a row until the transaction ends. */
 export async function lockRow(tx: Db, tenant: string, key: string): Promise<EffectRow> {
-  return tx
+  const row = await findRow(tx, tenant, key);
+  if (row === null) throw new Error(`effect ${key} is not in the ledger`);
+  return row;
+}
+
+/** Reads and locks a row until the transaction ends. Null when there is none. */
+export async function findRow(tx: Db, tenant: string, key: string): Promise<EffectRow | null> {
+  const row = await tx
     .selectFrom('effects')
     .select(['state', 'attempt', 'run_id', 'turn', 'call_index', 'root', 'ref', 'settled_at'])
     .select(
@@ -70,12 +77,34 @@ export async function lockRow(tx: Db, tenant: string, key: string): Promise<Effe
     .where('tenant', '=', tenant)
     .where('key', '=', key)
     .forUpdate()
-    .executeTakeFirstOrThrow(() => new Error(`effect ${key} is not in the ledger`));
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+/** Tells whether a row speaks of the call at a position. */
+export function isOfCall(row: EffectRow, { root, turn, callIndex }: Position): boolean {
+  return row.root === root && row.turn === turn && row.call_index === callIndex;
 }
 
 /**
- * Gives the next attempt the lease; the one before is fenced off from here on. A sender gets a deadline of its own. A reconciling attempt
- * sends nothing, so nobody has to wait for it.
+ * Finds the key under which a call has begun a write, whatever its tool would call it by now: a business key may have changed with the
+ * build. Attempts are asked, because the row itself belongs to the last call that took it.
+ */
+export async function findKey(
+  db: Db,
+  tenant: string,
+  { root, turn, callIndex, argsHash }: Omit<Position, 'runId'> & { readonly argsHash: string },
+): Promise<string | null> {
+  const { rows } = await sql<{ key: string }>`
+    select key from perdure.effect_attempts
+     where tenant = ${tenant} and root = ${root} and turn = ${turn} and call_index = ${callIndex} and args_hash = ${argsHash}
+     order by opened_at desc limit 1`.execute(db);
+  return rows[0]?.key ?? null;
+}
+
+/**
+ * Gives the next attempt the lease, and the row to its call; the attempt before is fenced off from here on. A sender gets a deadline of
+ * its own. A reconciling attempt sends nothing, so nobody has to wait for it.
  */
 export async function takeLease(
   tx: Db,
@@ -88,6 +117,7 @@ export async function takeLease(
   await tx
     .updateTable('effects')
     .set({
+      ...columnsOf(intent),
       state: 'intended',
       attempt,
       ref: null,
@@ -102,18 +132,29 @@ export async function takeLease(
 
 /** Opens the row of an attempt and its observation: an attempt that could not be noted is not made. */
 export async function openAttempt(tx: Db, tenant: string, intent: Intent, attempt: number): Promise<Lease> {
+  const { key, root, runId, turn, callIndex, argsHash, worker } = intent;
   await tx
     .insertInto('effect_attempts')
     .values({
       tenant,
-      key: intent.key,
+      key,
       attempt,
-      run_id: intent.runId,
-      worker: intent.worker,
+      run_id: runId,
+      root,
+      turn,
+      call_index: callIndex,
+      args_hash: argsHash,
+      worker,
       send_deadline: deadlineIn(intent.sendWithinMs),
     })
     .execute();
-  return { key: intent.key, attempt, observation: await openObservation(tx, tenant, intent.observation) };
+  const observation = await openObservation(tx, tenant, intent.observation);
+  return { key, attempt, position: { root, runId, turn, callIndex }, observation };
+}
+
+/** Names the call that a row belongs to; the row's result is readable in the scope of that call's run only. */
+export function columnsOf({ root, runId, turn, callIndex }: Position) {
+  return { root, run_id: runId, turn, call_index: callIndex };
 }
 
 /** Closes an attempt that is open. */

@@ -1,12 +1,16 @@
 import type { NewObservation, OpenObservation } from './observations.ts';
 
-/** A write that is about to be sent. */
-export type Intent = {
-  readonly key: string;
+/** Where a call stands: its run in its lineage, its turn and its place in the turn. What is written of it lies in the scope of that run. */
+export type Position = {
   readonly root: string;
   readonly runId: string;
   readonly turn: number;
   readonly callIndex: number;
+};
+
+/** A write that is about to be sent. */
+export type Intent = Position & {
+  readonly key: string;
   readonly tool: string;
   readonly contract: string;
   readonly argsHash: string;
@@ -19,16 +23,25 @@ export type Intent = {
   /** Whether the destination returns the first result for a key it has seen: then an open attempt may be sent again at once. */
   readonly destinationHoldsKeys: boolean;
   readonly canReconcile: boolean;
+  /** False when the call was refused: what an earlier attempt has sent is still settled, and nothing is sent. */
+  readonly maySend: boolean;
   /** Observation of this attempt, opened with its lease. */
   readonly observation: NewObservation;
 };
 
 /** The right to send or to reconcile, as long as no later attempt has taken it over. */
-export type Lease = { readonly key: string; readonly attempt: number; readonly observation: OpenObservation };
+export type Lease = {
+  readonly key: string;
+  readonly attempt: number;
+  readonly position: Position;
+  readonly observation: OpenObservation;
+};
 
 export type Begun =
   | { readonly kind: 'send'; readonly lease: Lease }
   | { readonly kind: 'reconcile'; readonly lease: Lease }
+  /** The call was refused, and it is certain that no attempt has sent it: settle it as failed. */
+  | { readonly kind: 'withdraw'; readonly lease: Lease }
   /** The attempt before may still send: ask again when its deadline has passed. */
   | { readonly kind: 'wait'; readonly waitMs: number }
   | { readonly kind: 'recorded'; readonly ref: string; readonly isError: boolean }
@@ -42,6 +55,14 @@ export type EffectOutcome = {
   readonly ref: string;
   readonly how: 'replied' | 'reconciled';
 };
+
+/** What counts once an outcome was handed in. */
+export type Settled =
+  | { readonly kind: 'settled'; readonly state: 'succeeded' | 'failed'; readonly ref: string }
+  /** Another call made the effect. Its result lies in the scope of its own run. */
+  | { readonly kind: 'already-done'; readonly runId: string; readonly at: Date }
+  /** A later attempt has the lease and its outcome counts: begin again. */
+  | { readonly kind: 'superseded' };
 
 /** What a person found out about an effect that was unknown. */
 export type PersonsWord = {

@@ -1,13 +1,17 @@
 import { sql } from 'kysely';
 import { type Failpoint, noFailpoint } from '../domain/failpoint.ts';
 import { appendAudit } from './audit.ts';
-import type { Begun, EffectOutcome, Intent, Lease, PersonsWord } from './effect-types.ts';
+import type { Begun, EffectOutcome, Intent, Lease, PersonsWord, Position, Settled } from './effect-types.ts';
 import type { Db, EffectState } from './database.ts';
 import {
   closeAttempt,
+  columnsOf,
   type EffectRow,
+  findKey,
+  findRow,
   insertIntent,
   isApproved,
+  isOfCall,
   lockRow,
   markUnknown,
   openAttempt,
@@ -23,6 +27,8 @@ type Ledger = { readonly db: Db; readonly failpoint: Failpoint };
 export function createEffects(db: Db, failpoint: Failpoint = noFailpoint) {
   const ledger: Ledger = { db, failpoint };
   return {
+    /** Gives the key under which a call has begun a write; null when it has begun none. */
+    keyOf: (tenant: string, call: Omit<Position, 'runId'> & { readonly argsHash: string }) => findKey(db, tenant, call),
     begin: (tenant: string, intent: Intent) => begin(ledger, tenant, intent),
     holdsLease: (tenant: string, lease: Lease) => holdsLease(ledger, tenant, lease),
     sendAfterNever: (tenant: string, intent: Intent, lease: Lease) => sendAfterNever(ledger, tenant, intent, lease),
@@ -32,19 +38,20 @@ export function createEffects(db: Db, failpoint: Failpoint = noFailpoint) {
     /** Tells whether it is certain that no attempt has sent the effect. */
     isNeverSent: (tenant: string, key: string) => isNeverSent(db, tenant, key),
     /** Notes that an attempt ended without a known outcome (`lost`), or certainly did not send (`not-sent`). */
-    closeAttempt: (tenant: string, lease: Lease, outcome: 'lost' | 'not-sent' | 'given-up', message: string) =>
+    closeAttempt: (tenant: string, lease: Lease, outcome: 'lost' | 'not-sent', message: string) =>
       closeAttempt(db, tenant, lease, outcome, message),
   };
 }
 
 /**
  * Writes the intent of a write, with its audit record and the check of its approval, or says what is known of an earlier one.
- * An attempt takes the lease from the one before; whoever lost it must not send.
+ * An attempt takes the lease from the one before; whoever lost it must not send. What was sent is settled even when the call would be
+ * refused by now.
  */
 async function begin({ db, failpoint }: Ledger, tenant: string, intent: Intent): Promise<Begun> {
   return db.transaction().execute(async (tx) => {
-    if (!(await isApproved(tx, tenant, intent))) return { kind: 'not-approved' };
-    if (await insertIntent(tx, tenant, intent)) {
+    const maySend = intent.maySend && (await isApproved(tx, tenant, intent));
+    if (maySend && (await insertIntent(tx, tenant, intent))) {
       const lease = await openAttempt(tx, tenant, intent, 1);
       await appendAudit(tx, tenant, {
         principal: intent.principal,
@@ -55,7 +62,8 @@ async function begin({ db, failpoint }: Ledger, tenant: string, intent: Intent):
       await failpoint('effect:intending');
       return { kind: 'send', lease };
     }
-    return meetEarlier(tx, tenant, intent, await lockRow(tx, tenant, intent.key));
+    const row = await findRow(tx, tenant, intent.key);
+    return row === null ? { kind: 'not-approved' } : meetEarlier(tx, tenant, { ...intent, maySend }, row);
   });
 }
 
@@ -79,25 +87,28 @@ async function sendAfterNever({ db }: Ledger, tenant: string, intent: Intent, le
 
 /**
  * Writes the outcome of a write. The first outcome stands; a reply that comes after the effect was declared unknown is evidence and
- * settles it. Gives the reference that counts.
+ * settles it. The row becomes that of the call whose reply it is. Gives what counts.
  */
 async function settle(
   { db, failpoint }: Ledger,
   tenant: string,
   lease: Lease,
   outcome: EffectOutcome,
-): Promise<{ ref: string; state: EffectState }> {
+): Promise<Settled> {
   return db.transaction().execute(async (tx) => {
     const row = await lockRow(tx, tenant, lease.key);
     const closedAs = outcome.how === 'reconciled' ? 'reconciled' : outcome.state;
     await closeAttempt(tx, tenant, lease, closedAs, null);
-    // A refusal speaks of its own send only: once a later attempt has the lease, that one's outcome counts.
-    const isFencedRefusal = outcome.state === 'failed' && row.attempt !== lease.attempt;
-    if ((row.state !== 'intended' && row.state !== 'unknown') || isFencedRefusal)
-      return { ref: row.ref ?? outcome.ref, state: row.state };
+    const earlier = earlierOutcome(row, lease, outcome);
+    if (earlier !== null) return earlier;
     await tx
       .updateTable('effects')
-      .set({ state: outcome.state, ref: outcome.ref, settled_at: sql<Date>`clock_timestamp()` })
+      .set({
+        ...columnsOf(lease.position),
+        state: outcome.state,
+        ref: outcome.ref,
+        settled_at: sql<Date>`clock_timestamp()`,
+      })
       .where('tenant', '=', tenant)
       .where('key', '=', lease.key)
       .execute();
@@ -111,17 +122,40 @@ async function settle(
       });
     }
     await failpoint('effect:settling');
-    return { ref: outcome.ref, state: outcome.state };
+    return { kind: 'settled', state: outcome.state, ref: outcome.ref };
   });
 }
 
-/** Declares that nobody can tell whether the effect happened. */
-async function declareUnknown({ db }: Ledger, tenant: string, lease: Lease, message: string): Promise<void> {
-  await db.transaction().execute(async (tx) => {
+/** Decides whether an outcome is to be written (null), or what counts instead. The row is locked. */
+function earlierOutcome(row: EffectRow, { attempt, position }: Lease, outcome: EffectOutcome): Settled | null {
+  const isOwn = isOfCall(row, position) && row.ref !== null;
+  switch (row.state) {
+    case 'succeeded':
+      if (isOwn) return { kind: 'settled', state: 'succeeded', ref: row.ref };
+      return { kind: 'already-done', runId: row.run_id, at: row.settled_at ?? new Date() };
+    case 'failed':
+      if (isOwn) return { kind: 'settled', state: 'failed', ref: row.ref };
+      // That another call was refused says nothing of this one.
+      return outcome.state === 'succeeded' ? null : { kind: 'settled', state: 'failed', ref: outcome.ref };
+    case 'intended':
+    case 'unknown':
+      // A refusal speaks of its own send only: once a later attempt has the lease, that one's outcome counts.
+      return outcome.state === 'failed' && row.attempt !== attempt ? { kind: 'superseded' } : null;
+    case 'compensating':
+    case 'compensated':
+    case 'compensation-unknown':
+      return { kind: 'superseded' };
+  }
+}
+
+/** Declares that nobody can tell whether the effect happened. False when it is known by now, or when a later attempt has the lease. */
+async function declareUnknown({ db }: Ledger, tenant: string, lease: Lease, message: string): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
     const row = await lockRow(tx, tenant, lease.key);
-    if (row.state !== 'intended') return;
     await closeAttempt(tx, tenant, lease, 'lost', message);
+    if (row.state !== 'intended' || row.attempt !== lease.attempt) return false;
     await markUnknown(tx, tenant, lease.key);
+    return true;
   });
 }
 
@@ -154,14 +188,14 @@ async function resolve(
 
 /** Decides what a second meeting with a key means. The row is locked. */
 async function meetEarlier(tx: Db, tenant: string, intent: Intent, row: EffectRow): Promise<Begun> {
-  const isSameCall = row.root === intent.root && row.turn === intent.turn && row.call_index === intent.callIndex;
+  const isOwn = isOfCall(row, intent) && row.ref !== null;
   switch (row.state) {
     case 'succeeded':
-      if (isSameCall && row.ref !== null) return { kind: 'recorded', ref: row.ref, isError: false };
+      if (isOwn) return { kind: 'recorded', ref: row.ref, isError: false };
       return { kind: 'already-done', runId: row.run_id, at: row.settled_at ?? new Date() };
     case 'failed':
-      if (isSameCall && row.ref !== null) return { kind: 'recorded', ref: row.ref, isError: true };
-      return send(tx, tenant, intent, row);
+      if (isOwn) return { kind: 'recorded', ref: row.ref, isError: true };
+      return sendOrWithdraw(tx, tenant, intent, row);
     case 'intended':
       return meetOpen(tx, tenant, intent, row);
     case 'unknown':
@@ -173,7 +207,9 @@ async function meetEarlier(tx: Db, tenant: string, intent: Intent, row: EffectRo
 }
 
 async function meetOpen(tx: Db, tenant: string, intent: Intent, row: EffectRow): Promise<Begun> {
-  if (intent.destinationHoldsKeys || (await isNeverSent(tx, tenant, intent.key))) return send(tx, tenant, intent, row);
+  if ((intent.destinationHoldsKeys && intent.maySend) || (await isNeverSent(tx, tenant, intent.key))) {
+    return sendOrWithdraw(tx, tenant, intent, row);
+  }
   if (row.wait_ms > 0) return { kind: 'wait', waitMs: row.wait_ms };
   if (intent.canReconcile) {
     return { kind: 'reconcile', lease: await takeLease(tx, tenant, intent, row, 'reconcile') };
@@ -182,8 +218,12 @@ async function meetOpen(tx: Db, tenant: string, intent: Intent, row: EffectRow):
   return { kind: 'unknown' };
 }
 
-async function send(tx: Db, tenant: string, intent: Intent, row: EffectRow): Promise<Begun> {
-  return { kind: 'send', lease: await takeLease(tx, tenant, intent, row, 'send') };
+async function sendOrWithdraw(tx: Db, tenant: string, intent: Intent, row: EffectRow): Promise<Begun> {
+  if (intent.maySend) return { kind: 'send', lease: await takeLease(tx, tenant, intent, row, 'send') };
+  const lease = await takeLease(tx, tenant, intent, row, 'reconcile');
+  // Closed at once: a process that dies here must not look as if it had sent.
+  await closeAttempt(tx, tenant, lease, 'not-sent', 'the call was refused');
+  return { kind: 'withdraw', lease };
 }
 
 async function isNeverSent(tx: Db, tenant: string, key: string): Promise<boolean> {

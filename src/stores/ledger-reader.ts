@@ -62,7 +62,19 @@ export async function readEffects(
 ): Promise<readonly EffectRecord[]> {
   let query = db.selectFrom('effects').selectAll().orderBy('created_at', 'desc').limit(ROWS_MAX);
   if (tenant !== null) query = query.where('tenant', '=', tenant);
-  if (agentRunId !== undefined) query = query.where('run_id', '=', agentRunId);
+  if (agentRunId !== undefined) {
+    // By the attempts: a business key's row belongs to the run that took it last, and each run that tried shall show it.
+    query = query.where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('effect_attempts')
+          .select('effect_attempts.key')
+          .whereRef('effect_attempts.tenant', '=', 'effects.tenant')
+          .whereRef('effect_attempts.key', '=', 'effects.key')
+          .where('effect_attempts.run_id', '=', agentRunId),
+      ),
+    );
+  }
   if (key !== undefined) query = query.where('key', '=', key);
   if (state !== undefined) query = query.where('state', '=', state as EffectState);
   const rows = await query.execute();
@@ -89,7 +101,7 @@ export async function readAudit(db: Db, tenant: string, runId: string): Promise<
        and target in (
          select ${runId}
          union all select id from perdure.approvals where tenant = ${tenant} and run_id = ${runId}
-         union all select key from perdure.effects where tenant = ${tenant} and run_id = ${runId})
+         union all select key from perdure.effect_attempts where tenant = ${tenant} and run_id = ${runId})
      order by seq`.execute(db);
   return rows;
 }

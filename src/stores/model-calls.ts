@@ -25,7 +25,11 @@ export type Reserved =
   | { readonly kind: 'reserved'; readonly observation: OpenObservation }
   | { readonly kind: 'replied'; readonly reply: StoredReply; readonly total: RunTotal }
   | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal }
+  | ({ readonly kind: 'budget-held'; readonly dimension: Dimension } & Held)
   | { readonly kind: 'too-many-calls'; readonly what: 'unusable' | 'unanswered'; readonly calls: number };
+
+/** What calls of a run hold of its budget because nobody knows whether they were paid. */
+export type Held = { readonly calls: number; readonly heldPico: bigint; readonly heldTokens: number };
 
 /** What an attempt is known to have cost: `settled` by the provider's own count, `free` when nothing was charged, else `held`. */
 export type Charge =
@@ -86,8 +90,12 @@ async function reserve(
       return { kind: 'too-many-calls', what: 'unusable', calls: calls.settled };
     if (calls.held >= reservation.unansweredMax)
       return { kind: 'too-many-calls', what: 'unanswered', calls: calls.held };
-    const dimension = refusedBy(account, reservation);
-    if (dimension !== null) return { kind: 'budget-refused', dimension, total };
+    const used = refusedBy(account, reservation, 'without-held');
+    if (used !== null) return { kind: 'budget-refused', dimension: used, total };
+    const starved = refusedBy(account, reservation, 'with-held');
+    if (starved !== null) {
+      return { kind: 'budget-held', dimension: starved, ...(await countHeld(tx, tenant, runId, account)) };
+    }
     await tx
       .insertInto('budget_reservations')
       .values({
@@ -181,21 +189,27 @@ async function countCalls(
   return { settled: count('settled'), held: count('held') };
 }
 
-function refusedBy(
-  account: {
-    cap_pico: string;
-    cap_tokens: string;
-    spent_pico: string;
-    spent_tokens: string;
-    held_pico: string;
-    held_tokens: string;
-  },
-  reservation: Reservation,
-): Dimension | null {
-  const pico = BigInt(account.spent_pico) + BigInt(account.held_pico) + reservation.worstPico;
+/** The columns of an account, as PostgreSQL gives them. */
+type Account = Awaited<ReturnType<typeof lockAccount>>;
+
+/** Finds the limit that a reservation would break, with or without what is held: what is spent is gone, what is held may come back. */
+function refusedBy(account: Account, reservation: Reservation, held: 'with-held' | 'without-held'): Dimension | null {
+  const counts = held === 'with-held' ? 1n : 0n;
+  const pico = BigInt(account.spent_pico) + counts * BigInt(account.held_pico) + reservation.worstPico;
   if (pico > BigInt(account.cap_pico)) return 'usd';
-  const tokens = BigInt(account.spent_tokens) + BigInt(account.held_tokens) + BigInt(reservation.worstTokens);
+  const tokens = BigInt(account.spent_tokens) + counts * BigInt(account.held_tokens) + BigInt(reservation.worstTokens);
   return tokens > BigInt(account.cap_tokens) ? 'tokens' : null;
+}
+
+async function countHeld(tx: Db, tenant: string, runId: string, account: Account): Promise<Held> {
+  const { calls } = await tx
+    .selectFrom('budget_reservations')
+    .select(sql<string>`count(*)`.as('calls'))
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('state', 'in', ['reserved', 'held'])
+    .executeTakeFirstOrThrow();
+  return { calls: Number(calls), heldPico: BigInt(account.held_pico), heldTokens: Number(account.held_tokens) };
 }
 
 async function chargeReservation(tx: Db, tenant: string, runId: string, id: string, charge: Charge): Promise<void> {

@@ -62,9 +62,9 @@ export async function closeObservation(db: Db, open: OpenObservation, closed: Cl
     .set({
       outcome: closed.outcome,
       cause: closed.cause ?? null,
-      message: closed.message ?? null,
+      message: storable(closed.message),
       ref: closed.ref ?? null,
-      model: closed.model ?? null,
+      model: storable(closed.model),
       input_tokens: closed.usage?.inputTokens ?? null,
       output_tokens: closed.usage?.outputTokens ?? null,
       cache_read_tokens: closed.usage?.cacheReadTokens ?? null,
@@ -78,4 +78,9 @@ export async function closeObservation(db: Db, open: OpenObservation, closed: Cl
     .where('opened_at', '=', open.openedAt)
     .where('id', '=', open.id)
     .execute();
+}
+
+/** What others said is kept whatever it holds: PostgreSQL takes no U+0000 and no lone surrogate, and people read it as one line. */
+function storable(text: string | undefined): string | null {
+  return text?.replaceAll(/\p{Cc}/gu, ' ').toWellFormed() ?? null;
 }

@@ -122,17 +122,30 @@ async function recordProgress(db: Db, tenant: string, id: string, progress: RunP
     .execute();
 }
 
-/** Writes the end of a run, once. */
+/**
+ * Writes the end of a run, once, with what its account says it cost: calls that failed or were killed are in it, and the workflow has not
+ * heard of them all. Gives the end that stands.
+ */
 async function recordEnd(
   db: Db,
   tenant: string,
   id: string,
   head: string | null,
-  end: RunEnd,
+  decided: RunEnd,
   principal: string,
-): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    const updated = await tx
+): Promise<RunEnd> {
+  return db.transaction().execute(async (tx) => {
+    const row = await tx
+      .selectFrom('runs')
+      .select('run_end')
+      .where('tenant', '=', tenant)
+      .where('id', '=', id)
+      .forUpdate()
+      .executeTakeFirst();
+    if (row === undefined) return decided;
+    if (row.run_end !== null) return row.run_end;
+    const end = { ...decided, ...(await usedBy(tx, tenant, id)) };
+    await tx
       .updateTable('runs')
       .set({
         phase: 'ended',
@@ -146,16 +159,31 @@ async function recordEnd(
       })
       .where('tenant', '=', tenant)
       .where('id', '=', id)
-      .where('run_end', 'is', null)
-      .executeTakeFirst();
-    if (updated.numUpdatedRows === 0n) return;
-    await tx
-      .updateTable('approvals')
-      .set({ state: 'expired', decided_by: 'perdure', decided_at: sql<Date>`now()`, reason: 'the run ended' })
-      .where('tenant', '=', tenant)
-      .where('run_id', '=', id)
-      .where('state', '=', 'pending')
       .execute();
+    await expireApprovals(tx, tenant, id);
     await appendAudit(tx, tenant, { principal, action: 'run.end', target: id, after: end.outcome });
+    return end;
   });
+}
+
+async function usedBy(tx: Db, tenant: string, id: string): Promise<Pick<RunEnd, 'costPico' | 'tokens'>> {
+  const account = await tx
+    .selectFrom('budget_accounts')
+    .select(['spent_pico', 'spent_tokens'])
+    .where('tenant', '=', tenant)
+    .where('kind', '=', 'run')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  return { costPico: account.spent_pico, tokens: Number(account.spent_tokens) };
+}
+
+/** Nobody is asked for a run that has ended. */
+async function expireApprovals(tx: Db, tenant: string, id: string): Promise<void> {
+  await tx
+    .updateTable('approvals')
+    .set({ state: 'expired', decided_by: 'perdure', decided_at: sql<Date>`now()`, reason: 'the run ended' })
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', id)
+    .where('state', '=', 'pending')
+    .execute();
 }

@@ -136,7 +136,9 @@ async function workersOf(
     options.push({ taskQueue: `${queuePrefix}-models`, activities: createModelActivities(dependencies) });
   }
   if (roles.includes('tools')) {
-    const own = [...agents.values()].flatMap((agent) => agent.tools.flatMap(({ taskQueue }) => taskQueue ?? []));
+    const own = [...agents.values()].flatMap((agent) =>
+      [...agent.tools, ...(agent.previousTools ?? [])].flatMap(({ taskQueue }) => taskQueue ?? []),
+    );
     const queues = [`${queuePrefix}-tools`, ...new Set(own.map((name) => `${queuePrefix}-tool-${name}`))];
     options.push(...queues.map((taskQueue) => ({ taskQueue, activities: tool })));
   }

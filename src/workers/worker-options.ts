@@ -39,7 +39,7 @@ export const WORKFLOW_OPTIONS = {
 function longestSendMs(agents: Iterable<Agent>): number {
   let longest = GRACE_MS_MIN;
   for (const agent of agents) {
-    for (const { contract, timeoutMs } of agent.tools) {
+    for (const { contract, timeoutMs } of [...agent.tools, ...(agent.previousTools ?? [])]) {
       if (isWrite(contract.effect)) longest = Math.max(longest, timeoutMs);
     }
   }

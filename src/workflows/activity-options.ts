@@ -6,9 +6,6 @@ import type { Run } from '../domain/run/run.ts';
 /** A dead worker is noticed after this; its beats come every half second. */
 const HEARTBEAT_TIMEOUT_MS = 2_000;
 
-/** Time that a worker has beyond the work's own limit to say what became of it. */
-const SETTLE_MS = 15_000;
-
 /**
  * Attempts before the run says that it is blocked, where no code lives long enough to say so: work that kills its worker each time. Ordinary
  * trouble is told after a minute, which is some twenty attempts.
@@ -33,7 +30,7 @@ export function activityOptions(work: {
   return {
     ...(work.taskQueue === undefined ? {} : { taskQueue: work.taskQueue }),
     summary: work.summary,
-    startToCloseTimeout: work.workMs + SETTLE_MS,
+    startToCloseTimeout: work.workMs + LIMITS.settleMs,
     heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     ...(work.deadlineAt === null

@@ -2,15 +2,13 @@ import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio
 import { CAUSES, type FailureDetail } from '../domain/run/cause.ts';
 import type { ActivityTrouble } from '../domain/run/results.ts';
 
-/** Reads why an activity gave no result. Anything unexpected is `infra` and blocks the run: it is not the request's fault. */
+/**
+ * Reads why an activity gave no result. Anything unexpected in an activity is `infra` and blocks the run: it is not the request's fault.
+ *
+ * @throws whatever is no failure of an activity: a mistake in workflow code fails the task, which is tried again on a mended build.
+ */
 export function troubleOf(error: unknown): ActivityTrouble {
-  if (!(error instanceof ActivityFailure)) {
-    return {
-      cause: 'infra',
-      disposition: 'transient',
-      message: error instanceof Error ? error.message : String(error),
-    };
-  }
+  if (!(error instanceof ActivityFailure)) throw error;
   const { cause, activityType } = error;
   if (cause instanceof TimeoutFailure) return timeoutTrouble(activityType, cause);
   if (!(cause instanceof ApplicationFailure)) {

@@ -31,9 +31,9 @@ async function loop(shell: Shell): Promise<RunEnd> {
     present(shell, decision);
     if (decision.kind === 'end') {
       observe(shell, { kind: 'ended', outcome: decision.end.outcome });
-      await presentEnd(shell, decision.end);
+      const end = await presentEnd(shell, decision.end);
       await condition(allHandlersFinished);
-      return decision.end;
+      return end;
     }
     if (decision.kind === 'continue-as-new') {
       await continueAsNew(shell);

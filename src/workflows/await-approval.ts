@@ -18,17 +18,19 @@ export async function awaitApproval(shell: Shell, asked: AwaitApproval): Promise
     return rows(shell.run, summary).requestApproval({ ...inputOf(shell), turn, call });
   });
   if (deadlineAt === null) return { kind: 'called-off' };
-  if (shell.run.blocked !== null) {
-    // The question stands now, so what kept it from being asked is over.
+  const decided = () => callOfApproval(shell.run, call.approval?.id ?? '')?.approval?.decision;
+  const isOpen = decided() === undefined && Date.now() < deadlineAt;
+  if (shell.run.blocked !== null && isOpen) {
+    // The question stands and nobody has answered it, so what kept it from being asked is over.
     observe(shell, { kind: 'unblocked' });
     present(shell, asked);
   }
-  const decided = () => callOfApproval(shell.run, call.approval?.id ?? '')?.approval?.decision;
   await condition(() => decided() !== undefined || shell.run.stop !== null, Math.max(1, deadlineAt - Date.now()), {
     summary: `approval of ${call.tool} expires`,
   });
   const decision = decided() ?? null;
   if (decision === null && shell.run.stop !== null) return { kind: 'called-off' };
+  observe(shell, { kind: 'approval-settling', index: call.index });
   return (await untilCalledOff(shell, () => settle(shell, asked, decision))) ?? { kind: 'called-off' };
 }
 

@@ -1,11 +1,17 @@
-import { CancellationScope, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  CancellationScope,
+  proxyActivities,
+  setCurrentDetails,
+  sleep,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
 import type { Decision } from '../domain/run/decision.ts';
 import { formatUsd } from '../domain/model/price.ts';
 import { phaseOf } from '../domain/run/phase.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { Run } from '../domain/run/run.ts';
 import { describeCall } from '../domain/run/views.ts';
-import { proxyActivities } from '@temporalio/workflow';
 import type { RunActivities } from '../activities/create-activities.ts';
 import { activityOptions, ROW_WORK_MS } from './activity-options.ts';
 import {
@@ -57,19 +63,36 @@ export function recordProgress(shell: Shell): void {
   shell.progress = scope.run(() => record({ ...progress, patient: true })).catch(() => undefined);
 }
 
-/** Writes the end: search attributes, live details, and the row, which is retried until it is written. */
-export async function presentEnd(shell: Shell, end: RunEnd): Promise<void> {
+/**
+ * Writes the end: the row first, then what the run is found by. The row's account knows what failed and killed calls cost, so the end that
+ * it gives is the one that counts.
+ */
+export async function presentEnd(shell: Shell, decided: RunEnd): Promise<RunEnd> {
   const { run } = shell;
   shell.phase = 'ended';
+  shell.cancelProgress();
+  const end = run.plan === null || run.earlierEnd !== null ? decided : await writeEnd(run, decided);
   setCurrentDetails(`**${end.outcome.kind}** after ${end.turns} turns, ${formatUsd(BigInt(end.costPico))} USD`);
   upsertSearchAttributes(endSearchAttributes(end));
-  shell.cancelProgress();
-  if (run.plan === null || run.earlierEnd !== null) return;
-  const { recordEnd } = proxyActivities<RunActivities>({
-    ...activityOptions({ workMs: ROW_WORK_MS, summary: `end: ${end.outcome.kind}`, deadlineAt: Date.now() + END_MS }),
-  });
+  return end;
+}
+
+/** Writes the end to the row. Whatever goes wrong, the run keeps its end: it is tried for a month, and then given without its row. */
+async function writeEnd(run: Run, end: RunEnd): Promise<RunEnd> {
+  const deadlineAt = Date.now() + END_MS;
   const { tenant, principal } = run.start;
-  await recordEnd({ tenant, head: run.head, end, principal, actions: run.actions, patient: true });
+  for (;;) {
+    const { recordEnd } = proxyActivities<RunActivities>(
+      activityOptions({ workMs: ROW_WORK_MS, summary: `end: ${end.outcome.kind}`, deadlineAt }),
+    );
+    try {
+      return await recordEnd({ tenant, head: run.head, end, principal, actions: run.actions, patient: true });
+    } catch (error) {
+      if (!(error instanceof ActivityFailure)) throw error;
+      if (Date.now() >= deadlineAt) return end;
+      await sleep(END_RETRY_MS, { summary: 'the end could not be written; again in an hour' });
+    }
+  }
 }
 
 /** Shows what the run has cost so far, where an execution ends and the run does not. */
@@ -79,6 +102,9 @@ export function presentCost(run: Run): void {
 
 /** The end of a run is kept even when the database is away for a month. */
 const END_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** Pause after a refusal that the server does not retry: a schema that does not fit yet, a right that is missing. */
+const END_RETRY_MS = 60 * 60 * 1000;
 
 function detailsOf(run: Run, decision: Decision): string {
   const spent = `turn ${run.turn} · ${run.toolCalls} tool calls · ${formatUsd(BigInt(run.total.costPico))} USD`;

@@ -5,13 +5,14 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FailpointName } from '../../src/domain/failpoint.ts';
 import type { Begun, Intent, Lease } from '../../src/stores/effect-types.ts';
+import { capturedCli, type Ended } from '../cli/captured-cli.ts';
 import { startDestination, type Treatment } from '../support/crash/destination.ts';
 import { limiter } from '../support/crash/limiter.ts';
 import { type Handle, type Lab, openLab, TENANT } from '../support/crash/lab.ts';
 import { printTable } from '../support/crash/table.ts';
 import { until } from '../support/crash/until.ts';
 import { finishRow, KINDS, type Row, startCases } from '../support/crash/write-cases.ts';
-import { startTestServers } from '../support/servers.ts';
+import { startTestServers, type TestServers } from '../support/servers.ts';
 
 type Expected = readonly [keyed: string, reconcilable: string, uncertain: string, blind: string];
 
@@ -72,10 +73,12 @@ describe('a write', function () {
   let cutOff: Promise<Row[]>;
   let away: Promise<Row>;
   let wokenEarly: Promise<Handle>;
+  let repliedLate: Promise<{ readonly handle: Handle; readonly resolved: Ended }>;
   const rows: Row[] = [];
 
   before(async () => {
-    lab = await openLab(await startTestServers());
+    const servers = await startTestServers();
+    lab = await openLab(servers);
     // All of it runs at the same time, each on queues of its own; the tests below wait for their part.
     const limit = limiter(AT_ONCE);
     killed = Promise.all((Object.keys(KILLED) as FailpointName[]).map((point) => limit(() => killAt(lab, point))));
@@ -84,7 +87,9 @@ describe('a write', function () {
     cutOff = limit(() => cutOffAll(lab));
     away = limit(() => goAway(lab));
     wokenEarly = limit(() => wakeEarly(lab));
-    for (const work of [killed, frozen, killedInFlight, cutOff, away, wokenEarly]) work.catch(() => undefined);
+    repliedLate = limit(() => replyLate(lab, servers));
+    for (const work of [killed, frozen, killedInFlight, cutOff, away, wokenEarly, repliedLate])
+      work.catch(() => undefined);
   });
 
   after(async () => {
@@ -146,6 +151,15 @@ describe('a write', function () {
     assert.equal((await lab.effectOf(handle.workflowId))?.state, 'succeeded');
   });
 
+  it('is known by a late reply: who resolves it then changes nothing, and the run is told to look again', async () => {
+    const { handle, resolved } = await repliedLate;
+    assert.equal(resolved.exitCode, 5);
+    assert.match(resolved.said, /is succeeded, not unknown; nothing was changed in the ledger; run \w+ was told/);
+    assert.deepEqual((await handle.result()).outcome, { kind: 'completed' });
+    assert.deepEqual(lab.destination.of('late'), { applied: 1, arrivals: 1 });
+    assert.equal(await lab.toolOutcomeOf(handle), 'unknown');
+  });
+
   it('with a business key happens once across runs, and the second is told', async () => {
     const group = lab.group('once');
     await group.worker().ready;
@@ -170,7 +184,7 @@ describe('a write', function () {
     // The destination promised to refuse the first send. It keeps its word while the second is on its way.
     await effects.settle(TENANT, first, { state: 'failed', ref: 'refusal', how: 'replied' });
     const settled = await effects.settle(TENANT, second, { state: 'succeeded', ref: 'payment', how: 'replied' });
-    assert.deepEqual(settled, { state: 'succeeded', ref: 'payment' });
+    assert.deepEqual(settled, { kind: 'settled', state: 'succeeded', ref: 'payment' });
   });
 });
 
@@ -253,6 +267,29 @@ async function wakeEarly(lab: Lab): Promise<Handle> {
   return handle;
 }
 
+/** Lets a reply come after the run has asked a person, and the person resolve what the reply has settled. */
+async function replyLate(lab: Lab, { temporal, postgres }: TestServers): Promise<{ handle: Handle; resolved: Ended }> {
+  const group = lab.group('late');
+  const sleeper = group.worker('effect:replied=stop');
+  await sleeper.ready;
+  const handle = await group.start({ turns: [[{ tool: 'payBlind', input: { case: 'late', amount: 42 } }]] });
+  await sleeper.frozen();
+  await group.worker().ready;
+  await until('the run asks', async () => (await lab.asksAbout(handle)) !== null);
+  sleeper.wake();
+  await until('the reply is settled', async () => (await lab.effectOf(handle.workflowId))?.state === 'succeeded');
+  const perdure = capturedCli({
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    DATABASE_URL: postgres.url,
+  });
+  const { key = '' } = (await lab.effectOf(handle.workflowId)) ?? {};
+  const resolved = await perdure('effect', 'resolve', key, '--as', 'failed', '--reason', 'Not in the books.');
+  await handle.result();
+  await group.close();
+  return { handle, resolved };
+}
+
 async function isBlocked(lab: Lab, handle: Handle): Promise<void> {
   await until(`run ${handle.workflowId} is blocked`, async () => (await lab.phaseOf(handle.workflowId)) === 'blocked');
 }
@@ -290,6 +327,7 @@ function testIntent(): Intent {
     approvalId: null,
     destinationHoldsKeys: false,
     canReconcile: true,
+    maySend: true,
     observation: testObservation(),
   };
 }

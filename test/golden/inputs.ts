@@ -42,6 +42,7 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
       const reply = {
         kind: 'replied',
         head: `head-${turn + 1}`,
+        heard: heardBy(run, input.details),
         answer,
         calls: [],
         total: charged(run),
@@ -51,7 +52,14 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
     }
     case 'model-calls': {
       const calls = input.details.map((line, index) => toCall(line, turn + 1, index));
-      const reply = { kind: 'replied', head: `head-${turn + 1}`, calls, total: charged(run), model: 'm' } as const;
+      const reply = {
+        kind: 'replied',
+        head: `head-${turn + 1}`,
+        heard: run.results.length + run.inputs.length,
+        calls,
+        total: charged(run),
+        model: 'm',
+      } as const;
       return { kind: 'model-called', result: reply, activeMs: ACTIVE_MS };
     }
     case 'budget-refused': {
@@ -189,6 +197,12 @@ function toVerdict(text: string, ref: string): CallVerdict {
   if (kind === 'ask') return { kind: 'ask', deadlineMs: Number(value) };
   if (kind === 'approve') return { kind: 'approve', rule: value, deadlineMs: 60_000, onExpiry: 'reject' };
   return kind === 'answered' ? { kind: 'answered', ref } : { kind: 'allow' };
+}
+
+/** `without the last` below `model-answers`: the reply was kept before the newest input was heard. */
+function heardBy({ results, inputs }: Run, details: readonly string[]): number {
+  const unheard = details.some((line) => line.trim() === 'without the last') ? 1 : 0;
+  return results.length + inputs.length - unheard;
 }
 
 /** Below `tools-called`: the calls were under way when somebody said `retry`. */

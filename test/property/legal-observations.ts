@@ -81,11 +81,20 @@ function reply(choices: Choices, run: Run, turn: number): ModelResult {
     return { kind: 'budget-refused', dimension, total: run.total };
   }
   const head = `head:${turn}`;
+  const heard = run.results.length + run.inputs.length;
   const count = choices.below(6);
   if (count === 0)
-    return { kind: 'replied', head, answer: { ref: `answer:${turn}`, preview: 'Done.' }, calls: [], total, model: 'm' };
+    return {
+      kind: 'replied',
+      head,
+      heard,
+      answer: { ref: `answer:${turn}`, preview: 'Done.' },
+      calls: [],
+      total,
+      model: 'm',
+    };
   const calls = Array.from({ length: count }, (_, index) => repliedCall(choices, turn, index));
-  return { kind: 'replied', head, calls, total, model: 'm' };
+  return { kind: 'replied', head, heard, calls, total, model: 'm' };
 }
 
 function repliedCall(choices: Choices, turn: number, index: number): RepliedCall {

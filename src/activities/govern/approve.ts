@@ -1,13 +1,11 @@
 import type { JsonValue } from '../../domain/json.ts';
-import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import type { RequestApprovalInput, SettleApprovalInput } from '../../domain/run/activity-inputs.ts';
-import { LIMITS } from '../../domain/run/limits.ts';
 import type { ApprovalResult } from '../../domain/run/results.ts';
 import type { PendingCall } from '../../domain/run/run.ts';
 import { toolActivityType } from '../../domain/tool/contract.ts';
 import { contentHash } from '../../domain/sha-256.ts';
-import type { ApprovalSettlement } from '../../stores/approvals.ts';
+import type { ApprovalSettlement, StandingApproval } from '../../stores/approvals.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
@@ -41,28 +39,42 @@ export async function requestApproval(
   });
 }
 
-/** Writes what was decided, bound to the hash of the arguments, and what the model will read of it. */
+/**
+ * Writes what was decided, bound to the hash of the arguments, and what the model will read of it. What an earlier attempt wrote stands,
+ * whatever this one would make of it.
+ */
 export async function settleApproval(
   dependencies: ActivityDependencies,
   input: SettleApprovalInput,
 ): Promise<ApprovalResult> {
   return runActivity(input, async () => {
-    const { tenant, turn, call } = input;
-    const facts = await dependencies.stores.runs.factsOf(tenant, agentRunIdOfActivity());
+    const { tenant, call } = input;
+    const { approvals, runs } = dependencies.stores;
+    const id = approvalIdOf(call);
+    const facts = await runs.factsOf(tenant, agentRunIdOfActivity());
+    const before = await approvals.standing(tenant, id);
+    if (before.state !== 'pending') return resultOf(before);
     const outcome = await outcomeOf(dependencies, input, facts);
     if (outcome.kind === 'invalid-edit') return outcome;
-    const { result, settlement } = outcome;
-    const stands = await dependencies.stores.approvals.settle(tenant, { ...settlement, id: approvalIdOf(call) });
-    if (stands !== settlement.state) {
-      throw new Error(`approval ${approvalIdOf(call)} of turn ${turn} was settled before as ${stands}`);
-    }
-    return result;
+    return resultOf(await approvals.settle(tenant, { ...outcome.settlement, id }));
   });
+}
+
+/** Reads from the row what the run goes on with. */
+function resultOf(approval: StandingApproval): ApprovalResult {
+  const { state, argsHash, approvedHash, approvedRef, resultRef } = approval;
+  if (state === 'approved' && approvedHash !== null) {
+    const isEdited = approvedHash !== argsHash && approvedRef !== null;
+    return { kind: 'approved', argsHash: approvedHash, ...(isEdited ? { edited: { argsRef: approvedRef } } : {}) };
+  }
+  if (state === 'pending' || state === 'approved' || resultRef === null) {
+    throw new Error(`the approval stands as ${state}, which settles nothing`);
+  }
+  return { kind: state, ref: resultRef };
 }
 
 type Settled = {
   readonly kind: 'settled';
-  readonly result: ApprovalResult;
   readonly settlement: Omit<ApprovalSettlement, 'id'>;
 };
 
@@ -77,12 +89,12 @@ async function outcomeOf(
     reason: null,
     approvedHash: null,
     approvedRef: null,
+    resultRef: null,
   };
   const answer = (output: string, isError: boolean): Promise<string> =>
     dependencies.stores.transcripts.writePart(tenant, facts.scope, resultPart(turn, call, output, isError));
   const approve = async (): Promise<Settled> => ({
     kind: 'settled',
-    result: { kind: 'approved', argsHash: call.argsHash },
     settlement: {
       ...decided,
       state: 'approved',
@@ -93,7 +105,7 @@ async function outcomeOf(
   if (decision === null) {
     if (call.verdict.kind === 'approve' && call.verdict.onExpiry === 'approve') return approve();
     const ref = await answer(`Nobody approved ${call.tool} in time. It was not done.`, true);
-    return { kind: 'settled', result: { kind: 'expired', ref }, settlement: { ...decided, state: 'expired' } };
+    return { kind: 'settled', settlement: { ...decided, state: 'expired', resultRef: ref } };
   }
   switch (decision.decision.kind) {
     case 'approve':
@@ -103,16 +115,12 @@ async function outcomeOf(
     case 'reject': {
       const { reason } = decision.decision;
       const ref = await answer(`${decision.principal} rejected the call. Reason: ${reason}`, true);
-      return {
-        kind: 'settled',
-        result: { kind: 'rejected', ref },
-        settlement: { ...decided, state: 'rejected', reason },
-      };
+      return { kind: 'settled', settlement: { ...decided, state: 'rejected', reason, resultRef: ref } };
     }
     case 'respond': {
       const { text } = decision.decision;
       const ref = await answer(text, false);
-      return { kind: 'settled', result: { kind: 'responded', ref }, settlement: { ...decided, state: 'responded' } };
+      return { kind: 'settled', settlement: { ...decided, state: 'responded', resultRef: ref } };
     }
   }
 }
@@ -139,10 +147,8 @@ async function settleEdit(
   const { input } = parsed;
   const argsHash = contentHash(input);
   const ref = await writeArguments(dependencies, tenant, facts, turn, call, input);
-  const isInline = utf8Bytes(canonicalJson(input)) <= LIMITS.inlineArgumentBytesMax;
   return {
     kind: 'settled',
-    result: { kind: 'approved', argsHash, edited: isInline ? { args: input } : { argsRef: ref } },
     settlement: { ...decided, state: 'approved', approvedHash: argsHash, approvedRef: ref },
   };
 }

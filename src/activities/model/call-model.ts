@@ -2,16 +2,18 @@ import { activityInfo, Context } from '@temporalio/activity';
 import type { ApplicationFailure } from '@temporalio/common';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.ts';
-import { costOf, type ModelPrice, worstCost } from '../../domain/model/price.ts';
+import { costOf, formatUsd, type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
 import type { Release } from '../../domain/release/release.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
+import { LIMITS } from '../../domain/run/limits.ts';
 import type { ModelResult } from '../../domain/run/results.ts';
-import type { Charge, ModelAttempt } from '../../stores/model-calls.ts';
+import type { Dimension } from '../../domain/run/run-end.ts';
+import type { Charge, Held, ModelAttempt } from '../../stores/model-calls.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { classify, toApplicationFailure } from '../failures.ts';
+import { classify, isDatabaseAway, toApplicationFailure } from '../failures.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { untilStored } from '../until-stored.ts';
 import { invokeModel, type ModelReply, type ResolvedModel } from './invoke-model.ts';
@@ -30,9 +32,6 @@ const UNANSWERED_CALLS_MAX = 8;
 /** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
 const BYTES_PER_NODE = 64;
 
-/** Time that is left to write down what became of a call that took too long. */
-const SETTLE_MS = 10_000;
-
 /** No tokenizer packs more bytes of prose, code or JSON into a token on average: a transcript above this is too long for certain. */
 const BYTES_PER_TOKEN_MAX = 8;
 
@@ -44,6 +43,8 @@ type Call = {
   readonly choice: ModelChoice;
   readonly resolved: ResolvedModel;
   readonly price: ModelPrice;
+  /** References of the delta that the prompt ends with. */
+  readonly heard: number;
   /** Head of the prompt: the transcript with this turn's delta. */
   readonly prompt: string | null;
   readonly parts: readonly MessagePart[];
@@ -64,33 +65,45 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     const reserved = await reserve(dependencies, call, attempt.reservationId);
     if (reserved.kind === 'replied') return { ...reserved.reply, total: reserved.total };
     if (reserved.kind === 'budget-refused') return reserved;
+    if (reserved.kind === 'budget-held') throw starved(call, reserved);
     if (reserved.kind === 'too-many-calls') throw tooManyCalls(call, reserved);
     await dependencies.failpoint('model:reserved');
     const { observation } = reserved;
     const reply = await invoke(dependencies, call, { ...attempt, observation });
     await dependencies.failpoint('model:replied');
-    const result = await untilStored(() => keep(dependencies, call, { ...attempt, observation }, reply));
+    const result = await keep(dependencies, call, { ...attempt, observation }, reply);
     await dependencies.failpoint('model:settled');
     return result;
   });
 }
 
-/** Keeps a reply and settles what it cost. Safe to repeat. */
+/**
+ * Keeps a reply and settles what it cost. A reply that cannot be kept for a reason that waiting does not mend is charged all the same:
+ * as held money it would be paid again until the cap is used up, as a settled call it counts among the unusable ones.
+ */
 async function keep(
   dependencies: ActivityDependencies,
   call: Call,
   attempt: ModelAttempt,
   reply: ModelReply,
 ): Promise<ModelResult> {
-  const kept = await keepReply(dependencies, call, reply);
-  const settled = await dependencies.stores.modelCalls.settle(
-    call.tenant,
-    attempt,
-    { kind: 'settled', costPico: costOf(call.price, reply.usage), tokens: totalTokens(reply.usage) },
-    { outcome: 'replied', ...chargeDetails(call, reply) },
-    kept,
-  );
-  return { ...(settled.reply ?? kept), total: settled.total };
+  const { modelCalls } = dependencies.stores;
+  const details = chargeDetails(call, reply);
+  const charge: Charge = { kind: 'settled', costPico: details.costPico, tokens: totalTokens(reply.usage) };
+  try {
+    return await untilStored(async () => {
+      const kept = await keepReply(dependencies, call, reply);
+      const closed = { outcome: 'replied', ...details };
+      const settled = await modelCalls.settle(call.tenant, attempt, charge, closed, kept);
+      return { ...(settled.reply ?? kept), total: settled.total };
+    });
+  } catch (error) {
+    if (isDatabaseAway(error)) throw error;
+    const { cause, message } = classify(error);
+    const closed = { outcome: 'failed', cause, message, ...details };
+    await untilStored(async () => modelCalls.settle(call.tenant, attempt, charge, closed, null));
+    throw notKept(call, message);
+  }
 }
 
 async function prepare({ stores, models }: ActivityDependencies, input: CallModelInput): Promise<Call> {
@@ -116,6 +129,7 @@ async function prepare({ stores, models }: ActivityDependencies, input: CallMode
     choice,
     resolved,
     price: resolved.price,
+    heard: input.delta.length,
     prompt,
     parts,
     isPatient: input.patient === true,
@@ -166,26 +180,23 @@ async function invoke({ stores }: ActivityDependencies, call: Call, attempt: Mod
   };
   const { cancellationSignal } = Context.current();
   // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
-  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - SETTLE_MS));
+  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs));
   try {
     return await invokeModel(call.resolved, request, AbortSignal.any([cancellationSignal, timeout]));
   } catch (error) {
     const failure = classify(error);
-    const closed = stores.modelCalls.settle(
-      call.tenant,
-      attempt,
-      chargeOfFailure(call, error, failure.sent),
-      {
-        outcome: cancellationSignal.aborted ? 'cancelled' : 'failed',
-        cause: failure.cause,
-        message: failure.message,
-        model: call.resolved.id,
-        priceVersion: call.price.version,
-      },
-      null,
-    );
-    // Where this cannot be written the reservation stays, and the next attempt takes it for held: the failure itself matters more.
-    await closed.catch(() => undefined);
+    const charge = chargeOfFailure(call, error, failure.sent);
+    const closed = {
+      outcome: cancellationSignal.aborted ? 'cancelled' : 'failed',
+      cause: failure.cause,
+      message: failure.message,
+      model: call.resolved.id,
+      priceVersion: call.price.version,
+    };
+    const settle = async () => stores.modelCalls.settle(call.tenant, attempt, charge, closed, null);
+    // Where this cannot be written the reservation stays, and the next attempt takes it for held: the failure itself matters more. A charge
+    // that is known is worth waiting for, because nobody else knows it.
+    await (charge.kind === 'settled' ? untilStored(settle) : settle()).catch(() => undefined);
     throw error;
   }
 }
@@ -228,6 +239,30 @@ function tooManyCalls(
     : `${resolved.id} did not answer ${calls} calls of turn ${turn}`;
   return toApplicationFailure(
     { cause: 'model-error', disposition: isUnusable ? 'final' : 'mendable', message, sent: 'no' },
+    { retryable: false },
+  );
+}
+
+/** The budget would bear the call if it were known what became of earlier ones. That is for a person to decide, not the end of the run. */
+function starved(
+  { facts, resolved }: Call,
+  { dimension, calls, heldPico, heldTokens }: { readonly dimension: Dimension } & Held,
+): ApplicationFailure {
+  const isMoney = dimension === 'usd';
+  const what = isMoney ? `${formatUsd(heldPico)} USD` : `${heldTokens} tokens`;
+  const message = `${calls} ${calls === 1 ? 'call' : 'calls'} without an answer hold ${what} of the budget, and the rest is too little for the next call of ${resolved.id}`;
+  const mend = `Raise the limit with: perdure run top-up ${facts.id} ${isMoney ? '--usd' : '--tokens'} AMOUNT. What the calls really cost is at the provider.`;
+  return toApplicationFailure(
+    { cause: 'model-error', disposition: 'mendable', message, mend, sent: 'no' },
+    { retryable: false },
+  );
+}
+
+function notKept({ resolved }: Call, why: string): ApplicationFailure {
+  const message = `a reply of ${resolved.id} was paid for and could not be kept: ${why}`;
+  const mend = 'Look into the logs of the workers and of PostgreSQL; a worker of a mended build goes on by itself.';
+  return toApplicationFailure(
+    { cause: 'infra', disposition: 'mendable', message, mend, sent: 'maybe' },
     { retryable: false },
   );
 }

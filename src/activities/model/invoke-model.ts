@@ -46,6 +46,9 @@ export type ModelReply = {
   readonly requestId: string | null;
 };
 
+/** Levels of a call's arguments. People nest a handful; ten thousand end the stack of whatever hashes or writes them. */
+const ARGUMENTS_DEPTH_MAX = 100;
+
 /**
  * Calls a model once, without retries, and returns only a whole reply.
  *
@@ -156,14 +159,29 @@ function freeId(id: string, taken: Set<string>): string {
   return free;
 }
 
-/** Arguments that are not JSON stay as the model wrote them, and the tool's schema tells it so. Nothing at all means no arguments. */
+/**
+ * Arguments that are not JSON, or that nothing of ours could write again, stay as the model wrote them, and the tool's schema tells it so.
+ * Nothing at all means no arguments.
+ */
 function parseArguments(input: string): JsonValue {
   if (input.trim() === '') return {};
   try {
-    return JSON.parse(input) as JsonValue;
+    const parsed = JSON.parse(input) as JsonValue;
+    return canBeWritten(parsed) ? parsed : input;
   } catch {
     return input;
   }
+}
+
+/** Numbers as 1e999 are none once they are read. Depth is looked for level by level: a function that calls itself would not return. */
+function canBeWritten(value: JsonValue): boolean {
+  let level: JsonValue[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > ARGUMENTS_DEPTH_MAX) return false;
+    if (level.some((item) => typeof item === 'number' && !Number.isFinite(item))) return false;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values<JsonValue>(item) : []));
+  }
+  return true;
 }
 
 function isTimeout(reason: unknown): boolean {

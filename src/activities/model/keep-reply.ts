@@ -1,19 +1,20 @@
-import type { Agent } from '../../authoring/define-agent.ts';
-import { canonicalJson, type JsonValue, truncate, utf8Bytes } from '../../domain/json.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
-import { judgeCall } from '../../domain/policy/approval-policy.ts';
 import type { Release } from '../../domain/release/release.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
-import type { CallVerdict, RepliedCall } from '../../domain/run/results.ts';
-import { toolActivityType } from '../../domain/tool/contract.ts';
-import { contentHash } from '../../domain/sha-256.ts';
+import type { RepliedCall } from '../../domain/run/results.ts';
 import type { StoredReply } from '../../stores/database.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { ASK_PERSON } from '../release/agent-release.ts';
-import { findTool } from '../tool/find-tool.ts';
 import { toolCallId } from '../tool/tool-call-id.ts';
 import type { ModelReply } from './invoke-model.ts';
+import { type JudgedCall, judgeCall } from './judge-call.ts';
+import { printable } from './printable.ts';
+
+/** Calls of a reply that are kept at all. Those above 32 are told that they were not made; a model that makes hundreds needs no more of that. */
+const CALLS_KEPT_MAX = 64;
+
+/** Characters of a model's name as its provider says it: providers have names of at most 100. */
+const MODEL_ID_LENGTH_MAX = 200;
 
 type Reply = {
   readonly tenant: string;
@@ -21,6 +22,7 @@ type Reply = {
   readonly facts: RunFacts;
   readonly release: Release;
   readonly prompt: string | null;
+  readonly heard: number;
 };
 
 type ToolCallPart = MessagePart & { readonly kind: 'tool-call' };
@@ -35,16 +37,19 @@ export async function keepReply(
   model: ModelReply,
 ): Promise<StoredReply> {
   const { transcripts } = dependencies.stores;
+  const agent = dependencies.agents.get(reply.facts.agent);
   const write = (part: MessagePart): Promise<string> => transcripts.writePart(reply.tenant, reply.facts.scope, part);
   const refs: string[] = [];
   const calls: RepliedCall[] = [];
   const texts: { readonly ref: string; readonly text: string }[] = [];
   for (const part of model.parts) {
     if (part.kind === 'tool-call') {
-      const own = { ...part, toolCallId: toolCallId(reply.turn, calls.length) };
+      if (calls.length >= CALLS_KEPT_MAX) continue;
+      const judged = judgeCall(agent, reply.release, part, calls.length);
+      const own = { ...part, toolCallId: toolCallId(reply.turn, calls.length), toolName: judged.tool };
       const ref = await write(own);
       refs.push(ref);
-      calls.push(await judge(dependencies, reply, own, ref, calls.length));
+      calls.push(await toRepliedCall(dependencies, reply, own, ref, judged));
       continue;
     }
     const ref = await write(part);
@@ -57,67 +62,23 @@ export async function keepReply(
   return {
     kind: 'replied',
     head,
-    ...(isAnswer ? { answer: { ref: last.ref, preview: truncate(last.text, LIMITS.previewLengthMax) } } : {}),
+    heard: reply.heard,
+    ...(isAnswer ? { answer: { ref: last.ref, preview: printable(last.text, LIMITS.previewLengthMax) } } : {}),
     calls,
-    model: model.modelId,
+    model: printable(model.modelId, MODEL_ID_LENGTH_MAX),
   };
 }
 
-async function judge(
-  { agents, stores }: ActivityDependencies,
-  reply: Reply,
-  part: ToolCallPart,
+async function toRepliedCall(
+  { stores }: ActivityDependencies,
+  { tenant, facts }: Reply,
+  { toolCallId: id }: ToolCallPart,
   ref: string,
-  index: number,
+  { tool, argsHash, inline, outcome }: JudgedCall,
 ): Promise<RepliedCall> {
-  const answered = async (output: string): Promise<CallVerdict> => ({
-    kind: 'answered',
-    ref: await stores.transcripts.writePart(reply.tenant, reply.facts.scope, {
-      kind: 'tool-result',
-      toolCallId: part.toolCallId,
-      toolName: part.toolName,
-      isError: true,
-      output,
-    }),
-  });
-  const parsed = parseCall(agents.get(reply.facts.agent), reply.release, part, index);
-  const input = parsed.kind === 'problem' ? part.input : parsed.input;
-  const verdict = parsed.kind === 'problem' ? await answered(parsed.problem) : parsed.verdict;
-  const isInline = utf8Bytes(canonicalJson(input)) <= LIMITS.inlineArgumentBytesMax;
-  return {
-    tool: part.toolName,
-    ...(isInline ? { args: input } : { argsRef: ref }),
-    argsHash: contentHash(input),
-    verdict,
-  };
-}
-
-type ParsedCall =
-  | { readonly kind: 'fine'; readonly input: JsonValue; readonly verdict: CallVerdict }
-  | { readonly kind: 'problem'; readonly problem: string };
-
-function parseCall(agent: Agent | undefined, release: Release, part: ToolCallPart, index: number): ParsedCall {
-  const { toolName } = part;
-  if (index >= LIMITS.callsPerTurnMax) {
-    return {
-      kind: 'problem',
-      problem: `Only ${LIMITS.callsPerTurnMax} calls are made at once; this one was not. Ask again.`,
-    };
-  }
-  const contract = release.tools.find((candidate) => candidate.name === toolName);
-  if (contract === undefined) {
-    const known = release.tools.map((candidate) => candidate.name).join(', ');
-    return { kind: 'problem', problem: `There is no tool ${toolName}. The tools are: ${known || 'none'}.` };
-  }
-  if (toolName === ASK_PERSON.name && agent?.asksPerson !== undefined) {
-    return { kind: 'fine', input: part.input, verdict: { kind: 'ask', deadlineMs: agent.asksPerson.deadlineMs } };
-  }
-  const tool = findTool(agent, toolActivityType(contract));
-  // A pinned tool that this worker does not hold is judged as it came; where it runs it is parsed and judged again.
-  const parsed = tool?.parseInput(part.input) ?? ({ kind: 'ok', input: part.input } as const);
-  if (parsed.kind === 'invalid') {
-    return { kind: 'problem', problem: `The arguments of ${toolName} are not valid. ${parsed.message}` };
-  }
-  const verdict = judgeCall(release.approvals, { tool: toolName, effect: contract.effect, input: parsed.input });
-  return { kind: 'fine', input: parsed.input, verdict };
+  const call = { tool, argsHash, ...(inline ?? { argsRef: ref }) };
+  if (outcome.kind !== 'problem') return { ...call, verdict: outcome };
+  const result = { toolCallId: id, toolName: tool, isError: true, output: outcome.problem };
+  const answer = await stores.transcripts.writePart(tenant, facts.scope, { kind: 'tool-result', ...result });
+  return { ...call, verdict: { kind: 'answered', ref: answer } };
 }

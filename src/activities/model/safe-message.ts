@@ -18,10 +18,10 @@ const SECRETS: readonly RegExp[] = [
   /\b[\w*-]{40,}/g,
 ];
 
-/** Makes a message that may be kept: one line, without secrets, at most 300 characters. */
+/** Makes a message that may be kept: one line of well-formed text, without secrets, at most 300 characters. */
 export function safeMessage(message: string): string {
-  const line = message.replaceAll(/\s+/g, ' ').trim();
-  return truncate(redact(line), MESSAGE_LENGTH_MAX);
+  const line = message.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+  return truncate(redact(line.toWellFormed()), MESSAGE_LENGTH_MAX);
 }
 
 /** Replaces what looks like a key or a token. */

@@ -1,4 +1,5 @@
 import type { RecordEndInput, RecordProgressInput } from '../../domain/run/activity-inputs.ts';
+import type { RunEnd } from '../../domain/run/run-end.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 
@@ -11,11 +12,11 @@ export async function recordProgress({ stores }: ActivityDependencies, input: Re
   });
 }
 
-/** Writes a run's end to its row, once. */
-export async function recordEnd({ stores }: ActivityDependencies, input: RecordEndInput): Promise<void> {
-  await runActivity(input, async () => {
+/** Writes a run's end to its row, once, and gives the end that stands, with what the account says it cost. */
+export async function recordEnd({ stores }: ActivityDependencies, input: RecordEndInput): Promise<RunEnd> {
+  return runActivity(input, async () => {
     const id = agentRunIdOfActivity();
     await stores.runMessages.recordActions(input.tenant, id, input.end.turns, input.actions);
-    await stores.runs.recordEnd(input.tenant, id, input.head, input.end, input.principal);
+    return stores.runs.recordEnd(input.tenant, id, input.head, input.end, input.principal);
   });
 }

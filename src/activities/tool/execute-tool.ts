@@ -1,5 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
-import type { Tool } from '../../authoring/define-tool.ts';
+import type { Parsed, Tool } from '../../authoring/define-tool.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import type { ExecuteToolInput } from '../../domain/run/activity-inputs.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
@@ -19,35 +19,48 @@ import { writeResult } from './tool-result.ts';
 
 /**
  * Makes one tool call: finds the tool by the activity's type, holds its contract against the pinned one, parses the arguments, checks
- * policy and approval again, and calls it. Whatever the model can act on is a result, never a failure.
+ * policy and approval again, and calls it. Whatever the model can act on is a result, never a failure. A write that the ledger knows is
+ * settled there first: an earlier attempt may have sent it before the build changed, and then it is not true that it was not called.
  */
 export async function executeTool(dependencies: ActivityDependencies, input: ExecuteToolInput): Promise<ToolResult> {
   return runActivity(input, async () => {
     const { stores } = dependencies;
     const facts = await stores.runs.factsOf(input.tenant, agentRunIdOfActivity());
     const tool = servedTool(dependencies, facts);
-    const refuse = async (output: string): Promise<ToolResult> => ({
-      outcome: 'error',
-      ref: await writeResult(stores, { tenant: input.tenant, facts, tool, request: input }, { isError: true, output }),
-    });
-    const drift = await driftOf(dependencies, facts, tool, input.contract);
-    if (drift !== null)
-      return refuse(`The tool ${tool.contract.name} has changed since this run began: ${drift}. It was not called.`);
-    const parsed = tool.parseInput(await readArguments(dependencies, facts, input));
-    if (parsed.kind === 'invalid')
-      return refuse(`The arguments of ${tool.contract.name} are not valid. ${parsed.message}`);
-    const call: ToolCall = {
-      tenant: input.tenant,
-      facts,
-      tool,
-      input: parsed.input,
-      request: input,
-      key: effectKey(facts, tool, input, parsed.input),
-    };
-    if (!isWrite(tool.contract.effect)) return callRead(dependencies, call);
-    const problem = await authorityProblem(dependencies, call);
-    return problem === null ? sendWrite(dependencies, call) : refuse(problem);
+    const args = await readArguments(dependencies, facts, input);
+    const parsed = tool.parseInput(args);
+    const asked = { tenant: input.tenant, facts, tool, request: input };
+    const refusal = await refusalOf(dependencies, asked, parsed);
+    const mayBeWrite = isWrite(tool.contract.effect) || refusal !== null;
+    const begunKey = mayBeWrite ? await keyInLedger(dependencies, asked) : null;
+    if (begunKey === null && refusal !== null) {
+      return { outcome: 'error', ref: await writeResult(stores, asked, { isError: true, output: refusal }) };
+    }
+    const parsedInput = parsed.kind === 'ok' ? parsed.input : args;
+    const key = begunKey ?? effectKey(facts, tool, input, parsedInput);
+    const call: ToolCall = { ...asked, input: parsedInput, key, refusal };
+    return mayBeWrite ? sendWrite(dependencies, call) : callRead(dependencies, call);
   });
+}
+
+type AskedCall = Omit<ToolCall, 'input' | 'key' | 'refusal'>;
+
+/** Says why a call may not be made, in words for the model. Null when it may. */
+async function refusalOf(dependencies: ActivityDependencies, call: AskedCall, parsed: Parsed): Promise<string | null> {
+  const { name, effect } = call.tool.contract;
+  const drift = await driftOf(dependencies, call);
+  if (drift !== null) return `The tool ${name} has changed since this run began: ${drift}. It was not called.`;
+  if (parsed.kind === 'invalid') return `The arguments of ${name} are not valid. ${parsed.message}`;
+  return isWrite(effect) ? authorityProblem(dependencies, call, parsed.input) : null;
+}
+
+/** An attempt before may have sent under a key that the tool of this build would compute differently. */
+async function keyInLedger(
+  { stores }: ActivityDependencies,
+  { tenant, facts, request }: AskedCall,
+): Promise<string | null> {
+  const { turn, index, argsHash } = request;
+  return stores.effects.keyOf(tenant, { root: facts.root, turn, callIndex: index, argsHash });
 }
 
 /** A tool's business key makes its effect once across runs; otherwise the position in the lineage and the arguments do. */
@@ -68,13 +81,8 @@ function servedTool({ agents }: ActivityDependencies, facts: RunFacts): Tool {
   );
 }
 
-async function driftOf(
-  { stores }: ActivityDependencies,
-  facts: RunFacts,
-  tool: Tool,
-  pinned: string,
-): Promise<string | null> {
-  if (contractHash(tool.contract) === pinned) return null;
+async function driftOf({ stores }: ActivityDependencies, { facts, tool, request }: AskedCall): Promise<string | null> {
+  if (contractHash(tool.contract) === request.contract) return null;
   const release = await stores.releases.get(facts.release);
   const contract = release.tools.find((candidate) => candidate.name === tool.contract.name);
   return contract === undefined ? 'it is not part of the release' : contractDrift(contract, tool.contract);
@@ -94,7 +102,8 @@ async function readArguments(
 /** Policy is asked again where the write happens: what reaches here without the approval it needs is refused. */
 async function authorityProblem(
   { stores }: ActivityDependencies,
-  { facts, tool, input, request }: ToolCall,
+  { facts, tool, request }: AskedCall,
+  input: JsonValue,
 ): Promise<string | null> {
   if (contentHash(input) !== request.argsHash) {
     return `The arguments of ${tool.contract.name} are not those that policy has seen. The call was not made.`;

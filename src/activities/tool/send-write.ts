@@ -1,14 +1,17 @@
-import { activityInfo, Context } from '@temporalio/activity';
+import { activityInfo } from '@temporalio/activity';
 import type { ApplicationFailure } from '@temporalio/common';
+import type { MisshapenOutput } from '../../authoring/define-tool.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
-import type { Begun, EffectOutcome, Intent, Lease } from '../../stores/effect-types.ts';
+import type { Begun, Intent, Lease } from '../../stores/effect-types.ts';
 import { closeObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classifyTool, toApplicationFailure } from '../failures.ts';
 import { untilStored } from '../until-stored.ts';
 import { untilAborted } from './call-read.ts';
 import { observationOfAttempt } from './observe-attempt.ts';
+import { askDestination } from './reconcile-write.ts';
+import { alreadyDone, inFlight, settleWrite } from './settle-write.ts';
 import { makeToolContext, type ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
 
@@ -21,16 +24,14 @@ export async function sendWrite(dependencies: ActivityDependencies, call: ToolCa
   await failpoint('effect:before-intent');
   // The deadline runs on this process's monotonic clock from before the intent, so it ends before the database's.
   const sendBy = performance.now() + call.tool.timeoutMs;
-  const intent = intentOf(dependencies, call);
-  const begun = await stores.effects.begin(call.tenant, intent);
+  const begun = await stores.effects.begin(call.tenant, intentOf(dependencies, call));
   await failpoint('effect:intended');
-  return act(dependencies, call, intent, begun, sendBy);
+  return act(dependencies, call, begun, sendBy);
 }
 
 async function act(
   dependencies: ActivityDependencies,
   call: ToolCall,
-  intent: Intent,
   begun: Begun,
   sendBy: number,
 ): Promise<ToolResult> {
@@ -39,22 +40,24 @@ async function act(
     case 'send':
       return send(dependencies, call, begun.lease, sendBy);
     case 'reconcile':
-      return reconcile(dependencies, call, intent, begun.lease);
+      return reconcile(dependencies, call, begun.lease);
+    case 'withdraw':
+      return withdraw(dependencies, call, begun.lease, call.refusal ?? notApproved(call));
     case 'wait':
       throw inFlight(begun.waitMs);
     case 'recorded':
       return { outcome: begun.isError ? 'error' : 'ok', ref: begun.ref };
-    case 'already-done': {
-      const output = `Not done again: the same effect was made by run ${begun.runId} at ${begun.at.toISOString()}.`;
-      return { outcome: 'already-done', ref: await writeResult(stores, call, { isError: false, output }) };
-    }
+    case 'already-done':
+      return alreadyDone(stores, call, begun);
     case 'unknown':
       return { outcome: 'unknown', effectKey: call.key };
-    case 'not-approved': {
-      const output = `The approval does not cover these arguments. ${call.tool.contract.name} was not called.`;
-      return { outcome: 'error', ref: await writeResult(stores, call, { isError: true, output }) };
-    }
+    case 'not-approved':
+      return { outcome: 'error', ref: await writeResult(stores, call, { isError: true, output: notApproved(call) }) };
   }
+}
+
+function notApproved({ tool }: ToolCall): string {
+  return `The approval does not cover these arguments. ${tool.contract.name} was not called.`;
 }
 
 async function send(
@@ -81,7 +84,7 @@ async function send(
     return afterFailedSend(dependencies, call, lease, error);
   }
   await failpoint('effect:replied');
-  const result = await settle(dependencies, call, lease, { state: 'succeeded', output, how: 'replied' });
+  const result = await settleWrite(dependencies, call, lease, { state: 'succeeded', output, how: 'replied' });
   await failpoint('effect:settled');
   return result;
 }
@@ -93,24 +96,10 @@ async function fence({ stores }: ActivityDependencies, call: ToolCall, lease: Le
   return inFlight(0);
 }
 
-/** Writes an outcome that is known. It is kept in hand while the database is away: losing it would make the effect unknown. */
-async function settle(
-  { stores }: ActivityDependencies,
-  call: ToolCall,
-  lease: Lease,
-  { state, output, how }: Pick<EffectOutcome, 'state' | 'how'> & { readonly output: JsonValue },
-): Promise<ToolResult> {
-  return untilStored(async () => {
-    const ref = await writeResult(stores, call, { isError: state === 'failed', output });
-    const settled = await stores.effects.settle(call.tenant, lease, { state, ref, how });
-    await closeObservation(stores.db, lease.observation, { outcome: state, ref: settled.ref });
-    return { outcome: settled.state === 'failed' ? 'error' : 'ok', ref: settled.ref };
-  });
-}
-
 /**
- * What a failed send leaves. A refusal is an outcome. A destination that the tool says it could not reach got nothing. Of anything else
- * nobody knows yet, not even of a refused connection: the tool may have sent something before.
+ * What a failed send leaves. A refusal is an outcome, and so is a reply that is not in its documented shape: the write was made. A
+ * destination that the tool says it could not reach got nothing. Of anything else nobody knows yet, not even of a refused connection:
+ * the tool may have sent something before.
  */
 async function afterFailedSend(
   dependencies: ActivityDependencies,
@@ -120,7 +109,11 @@ async function afterFailedSend(
 ): Promise<ToolResult> {
   const { stores } = dependencies;
   if (error instanceof Error && error.name === 'ToolRefusal') {
-    return settle(dependencies, call, lease, { state: 'failed', output: error.message, how: 'replied' });
+    return settleWrite(dependencies, call, lease, { state: 'failed', output: error.message, how: 'replied' });
+  }
+  if (isMisshapenOutput(error)) {
+    const output = { note: `The call was made, but ${error.message}. Do not make it again.`, reply: error.output };
+    return settleWrite(dependencies, call, lease, { state: 'succeeded', output, how: 'replied' });
   }
   const failure = classifyTool(error);
   const { cause, message } = failure;
@@ -133,44 +126,45 @@ async function afterFailedSend(
   });
   if (!isGivenUp) throw toApplicationFailure(failure, { retryable: true });
   const output = `${call.tool.contract.name} could not be reached and was not done: ${message}`;
-  return settle(dependencies, call, lease, { state: 'failed', output, how: 'replied' });
+  return settleWrite(dependencies, call, lease, { state: 'failed', output, how: 'replied' });
 }
 
-async function reconcile(
-  dependencies: ActivityDependencies,
-  call: ToolCall,
-  intent: Intent,
-  lease: Lease,
-): Promise<ToolResult> {
-  const { stores, secret } = dependencies;
-  const { tool, tenant, key } = call;
-  if (tool.reconcile === null) throw new Error(`${tool.contract.name} cannot reconcile`);
-  const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(tool.timeoutMs)]);
-  const context = makeToolContext(call, { signal, attempt: lease.attempt, secret });
-  const answer = await untilAborted(signal, tool.reconcile(key, call.input, context));
+async function reconcile(dependencies: ActivityDependencies, call: ToolCall, lease: Lease): Promise<ToolResult> {
+  const { stores } = dependencies;
+  const answer = await askDestination(dependencies, call, lease);
   switch (answer.kind) {
-    case 'done': {
-      return settle(dependencies, call, lease, { state: 'succeeded', output: answer.result, how: 'reconciled' });
-    }
+    case 'done':
+      return settleWrite(dependencies, call, lease, { state: 'succeeded', output: answer.result, how: 'reconciled' });
     case 'never': {
-      const sendBy = performance.now() + tool.timeoutMs;
-      const next = await stores.effects.sendAfterNever(tenant, intent, lease);
-      if (next === null) throw inFlight(0);
+      if (call.refusal !== null) return withdraw(dependencies, call, lease, call.refusal);
+      const sendBy = performance.now() + call.tool.timeoutMs;
+      const next = await stores.effects.sendAfterNever(call.tenant, intentOf(dependencies, call), lease);
+      if (next === null) throw await fence(dependencies, call, lease);
+      await closeObservation(stores.db, lease.observation, { outcome: 'never' });
       return send(dependencies, call, next, sendBy);
     }
-    case 'cannot-tell':
-      await stores.effects.declareUnknown(tenant, lease, 'the destination cannot tell');
-      return { outcome: 'unknown', effectKey: key };
+    case 'cannot-tell': {
+      const isUnknown = await stores.effects.declareUnknown(call.tenant, lease, 'the destination cannot tell');
+      await closeObservation(stores.db, lease.observation, { outcome: isUnknown ? 'unknown' : 'fenced' });
+      if (!isUnknown) throw inFlight(0);
+      return { outcome: 'unknown', effectKey: call.key };
+    }
   }
 }
 
-/** Gives the slot back until the attempt before can no longer send. */
-function inFlight(waitMs: number): ApplicationFailure {
-  const message = 'an earlier attempt may still send; waiting for its deadline';
-  return toApplicationFailure(
-    { cause: 'infra', disposition: 'transient', message, retryAfterMs: Math.max(waitMs, 50), sent: 'no' },
-    { retryable: true },
-  );
+/** Settles a call that was certainly not sent and by now may not be. */
+async function withdraw(
+  dependencies: ActivityDependencies,
+  call: ToolCall,
+  lease: Lease,
+  output: string,
+): Promise<ToolResult> {
+  return settleWrite(dependencies, call, lease, { state: 'failed', output, how: 'reconciled' });
+}
+
+/** By name, as with refusals: an agent may come with a copy of its own. */
+function isMisshapenOutput(error: unknown): error is MisshapenOutput {
+  return error instanceof Error && error.name === 'MisshapenOutput';
 }
 
 function intentOf(dependencies: ActivityDependencies, call: ToolCall): Intent {
@@ -190,7 +184,9 @@ function intentOf(dependencies: ActivityDependencies, call: ToolCall): Intent {
     principal: facts.principal,
     approvalId: request.approval ?? null,
     destinationHoldsKeys: isResendable,
-    canReconcile: tool.reconcile !== null,
+    // Arguments that a changed build no longer parses cannot be asked about.
+    canReconcile: tool.reconcile !== null && tool.parseInput(call.input).kind === 'ok',
+    maySend: call.refusal === null,
     observation: observationOfAttempt(dependencies, call),
   };
 }

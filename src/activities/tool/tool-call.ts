@@ -13,6 +13,8 @@ export type ToolCall = {
   readonly request: ExecuteToolInput;
   /** The effect's key. */
   readonly key: string;
+  /** Why the call may not be made, in words for the model. What an earlier attempt has sent is still settled. Null when it may. */
+  readonly refusal: string | null;
 };
 
 /** Reads secrets for a tool: only those it declared. */

@@ -45,8 +45,8 @@ async function resolve(context: CommandContext, runs: OpenRuns, key: string, opt
       `there is no effect ${key}; perdure effect ls --state unknown lists the open ones`,
     );
   }
-  refuseUnlessUnknown(key, effect.state);
   const principal = options.by ?? context.cli.account;
+  if (effect.state !== 'unknown') throw await notUnknown(runs, effect, principal);
   const ref = await writeFinding(runs, effect, options);
   const resolved = await runs.stores.effects.resolve(effect.tenant, key, {
     state: options.as,
@@ -54,7 +54,7 @@ async function resolve(context: CommandContext, runs: OpenRuns, key: string, opt
     principal,
     reason: options.reason,
   });
-  if (resolved.kind === 'not-unknown') refuseUnlessUnknown(key, resolved.state);
+  if (resolved.kind === 'not-unknown') throw await notUnknown(runs, { ...effect, state: resolved.state }, principal);
   const run = await tellRun(runs, effect, principal);
   printData(context, options, { key, state: options.as, runId: effect.runId, run }, () => options.as);
   context.cli.say(
@@ -62,9 +62,14 @@ async function resolve(context: CommandContext, runs: OpenRuns, key: string, opt
   );
 }
 
-function refuseUnlessUnknown(key: string, state: string): void {
-  if (state === 'unknown') return;
-  throw new CommandError(EXIT.conflict, `effect ${key} is ${state}, not unknown; nothing was changed`);
+/** A late reply may have settled the effect while its run is still blocked on it: the run is told to look again, whoever knew first. */
+async function notUnknown(runs: OpenRuns, effect: EffectRecord, principal: string): Promise<CommandError> {
+  const { key, runId, state } = effect;
+  const start = `effect ${key} is ${state}, not unknown; nothing was changed in the ledger`;
+  if (state !== 'succeeded' && state !== 'failed') return new CommandError(EXIT.conflict, start);
+  const run = await tellRun(runs, effect, principal);
+  const end = run === 'ended' ? `run ${runId} has ended` : `run ${runId} was told, and goes on if it waited for it`;
+  return new CommandError(EXIT.conflict, `${start}; ${end}`);
 }
 
 /** Writes what the model will read as the call's result. */

@@ -18,6 +18,7 @@ export function decide(run: Run, { isHistoryLong }: Surroundings): Decision {
   if (run.earlierEnd !== null) return { kind: 'end', end: run.earlierEnd };
   if (run.outcome !== null) return end(run, run.outcome);
   if (run.stop !== null) return end(run, stopOutcome(run));
+  if (isHistoryLong && isBetweenTurns(run)) return { kind: 'continue-as-new' };
   if (run.isPaused) return { kind: 'pause' };
   if (run.plan === null) return { kind: 'admit' };
   if (run.waiting.length > 0) return { kind: 'perceive', inputs: nextInputs(run) };
@@ -37,11 +38,14 @@ export function decide(run: Run, { isHistoryLong }: Surroundings): Decision {
     if (run.plan.revisionsMax !== null && !run.isReflected) return { kind: 'reflect', turn: run.turn };
     if (run.start.kind === 'single') return end(run, { kind: 'completed' });
   }
-  // A turn is over and nothing is in flight: the only place where the run may continue as new.
-  const turns = run.turn - run.turnsBefore;
-  if (turns > 0 && (turns >= run.plan.turnsPerExecution || isHistoryLong)) return { kind: 'continue-as-new' };
+  if (run.turn - run.turnsBefore >= run.plan.turnsPerExecution) return { kind: 'continue-as-new' };
   if (hasAnswer) return waitFor({ kind: 'message' });
   return { kind: 'call-model', turn: run.turn + 1, delta: deltaOf(run) };
+}
+
+/** A turn is over, nothing is in flight and nothing waits to be heard: only here may the run continue as new. */
+function isBetweenTurns(run: Run): boolean {
+  return run.plan !== null && run.calls.length === 0 && run.waiting.length === 0;
 }
 
 /** Takes as many waiting messages as one activity may carry, at least one. */

@@ -20,6 +20,8 @@ export function evolve(run: Run, observation: Observation): Run {
       return worked(evolveModelCalled(run, observation.result), observation.activeMs);
     case 'tools-called':
       return worked(evolveToolsCalled(run, observation), observation.activeMs);
+    case 'approval-settling':
+      return settling(run, observation.index);
     case 'approval-settled':
       return evolveApproval(run, observation.index, observation.result);
     case 'human-waited':
@@ -101,18 +103,20 @@ function evolveModelCalled(run: Run, result: ModelResult): Run {
     if (call.verdict.kind !== 'approve') return asked;
     return { ...asked, approval: { id: hashId(run.id, String(turn), String(index)), isApproved: false } };
   });
+  // A reply that was kept by an attempt before may not have heard what was said while the run was blocked.
+  const unheard = run.inputs.slice(Math.max(0, result.heard - run.results.length));
   const next: Run = {
     ...run,
     blocked: null,
     turn,
     head: result.head,
-    inputs: [],
+    inputs: unheard,
     results: pending.flatMap(({ index, verdict }) =>
       verdict.kind === 'answered' ? [{ index, ref: verdict.ref }] : [],
     ),
     calls: pending.filter(({ verdict }) => verdict.kind !== 'answered'),
     answer: result.answer ?? run.answer,
-    isAnswered: result.answer !== undefined,
+    isAnswered: result.answer !== undefined && unheard.length === 0,
     isReflected: false,
     total: result.total,
   };
@@ -165,6 +169,17 @@ function evolveApproval(run: Run, index: number, result: ApprovalResult): Run {
         results: [...run.results, { index, ref: result.ref }],
       };
   }
+}
+
+function settling(run: Run, index: number): Run {
+  return {
+    ...run,
+    calls: run.calls.map((call) =>
+      call.index === index && call.approval !== undefined
+        ? { ...call, approval: { ...call.approval, isSettling: true } }
+        : call,
+    ),
+  };
 }
 
 function evolveReflected(run: Run, unfounded: readonly string[]): Run {

@@ -41,6 +41,8 @@ export const LIMITS = {
   repeatsToGuide: 3,
   /** Equal tool calls in a row before the run ends. */
   repeatsToEnd: 6,
+  /** Time an activity has beyond its work to write down what became of it while the database is away. */
+  settleMs: 65 * SECOND_MS,
   /** How long an activity is retried before the run says that it is blocked. */
   retryMs: 60 * SECOND_MS,
 } as const;

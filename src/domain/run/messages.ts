@@ -25,6 +25,7 @@ export function messageProblem(run: Run, message: RunMessage): string | null {
   if (isApplied(run, message.id)) return null;
   const outcome = run.earlierEnd?.outcome ?? run.outcome;
   if (outcome !== null) return `the run has ended (${outcome.kind}); nothing can be changed`;
+  if (run.stop !== null && message.kind !== 'requestStop') return 'the run is being stopped; nothing new is taken';
   switch (message.kind) {
     case 'decideApproval':
       return approvalProblem(run, message);
@@ -56,7 +57,8 @@ function crowdProblem(messages: number): string | null {
 function envelopeProblem(message: RunMessage): string | null {
   for (const field of ['id', 'principal'] as const) {
     const value: unknown = message[field];
-    if (typeof value === 'string' && value.length > 0 && value.length <= LIMITS.messageIdLengthMax) continue;
+    if (typeof value === 'string' && value.length <= LIMITS.messageIdLengthMax && textProblem(field, value) === null)
+      continue;
     return `${field} must be a text of 1 to ${LIMITS.messageIdLengthMax} characters, got ${describe(value)}`;
   }
   return message.id.startsWith('perdure:') ? "ids that begin with 'perdure:' are the run's own; choose another" : null;
@@ -70,7 +72,7 @@ function approvalProblem(run: Run, message: RunMessage & { kind: 'decideApproval
     );
     return `approval ${describe(message.approvalId)} is not pending; pending: ${pending.join(', ') || 'none'}`;
   }
-  if (call.approval?.decision !== undefined || call.approval?.isApproved) {
+  if (call.approval?.decision !== undefined || call.approval?.isApproved || call.approval?.isSettling) {
     return `approval ${message.approvalId} is decided already`;
   }
   if (call.argsHash !== message.argsHash) {

@@ -31,6 +31,8 @@ export type Observation =
       readonly retriesBefore: number;
       readonly activeMs: number;
     }
+  /** The decision, or that the deadline has passed, is being written: nothing else is taken for it. */
+  | { readonly kind: 'approval-settling'; readonly index: number }
   | { readonly kind: 'approval-settled'; readonly index: number; readonly result: ApprovalResult }
   | { readonly kind: 'human-waited'; readonly isOver: boolean }
   | { readonly kind: 'reflected'; readonly result: ReflectResult; readonly activeMs: number }

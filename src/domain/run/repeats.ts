@@ -1,3 +1,4 @@
+import { contentHash } from '../sha-256.ts';
 import { LIMITS } from './limits.ts';
 import type { RepliedCall } from './results.ts';
 import type { Run } from './run.ts';
@@ -7,7 +8,7 @@ import type { Run } from './run.ts';
  * told, then the run ends. Anything a person says starts the count anew.
  */
 export function evolveRepeats(run: Run, calls: readonly RepliedCall[]): Run {
-  const fingerprint = calls.map((call) => `${call.tool} ${call.argsHash}`).join(' ');
+  const fingerprint = calls.length === 0 ? '' : contentHash(calls.map(({ tool, argsHash }) => [tool, argsHash]));
   if (fingerprint === '' || fingerprint !== run.repeated.fingerprint) {
     return { ...run, repeated: { fingerprint, times: fingerprint === '' ? 0 : 1 } };
   }

@@ -44,6 +44,8 @@ export type ModelResult =
   | {
       readonly kind: 'replied';
       readonly head: string;
+      /** How many references of the delta the reply was made for; what came later has not been heard. */
+      readonly heard: number;
       /** Set when the model made no call: the reply is an answer. */
       readonly answer?: Answer;
       readonly calls: readonly RepliedCall[];

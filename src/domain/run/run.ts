@@ -26,7 +26,12 @@ export type PendingCall = CallArguments & {
   readonly argsHash: string;
   readonly verdict: CallVerdict;
   /** Set while a person is asked. `decision` is recorded by the handler and settled by the loop. */
-  readonly approval?: { readonly id: string; readonly decision?: SentDecision; readonly isApproved: boolean };
+  readonly approval?: {
+    readonly id: string;
+    readonly decision?: SentDecision;
+    readonly isApproved: boolean;
+    readonly isSettling?: true;
+  };
 };
 
 export type SentDecision = { readonly id: string; readonly principal: string; readonly decision: ApprovalDecision };

@@ -62,7 +62,7 @@ export function pendingOf(run: Run): readonly PendingDecision[] {
   if (call === undefined || run.outcome !== null) return [];
   if (call.verdict.kind === 'ask') return [{ kind: 'question', question: questionOf(call) }];
   if (call.verdict.kind !== 'approve' || call.approval === undefined || call.approval.isApproved) return [];
-  if (call.approval.decision !== undefined) return [];
+  if (call.approval.decision !== undefined || call.approval.isSettling) return [];
   return [
     {
       kind: 'approval',

@@ -50,6 +50,7 @@ const TRANSCRIPT = [
      primary key (tenant, scope, address)) partition by hash (tenant)`,
 ];
 
+/** A model's reply is paid for, so its column takes every JSON: `jsonb` refuses U+0000 and lone surrogates. */
 const RUNS = [
   `create table perdure.releases (
      id text primary key,
@@ -100,7 +101,7 @@ const RUNS = [
      tenant text not null,
      run_id text not null,
      turn integer not null,
-     result jsonb not null,
+     result json not null,
      created_at timestamptz not null default now(),
      primary key (tenant, run_id, turn))`,
 ];
@@ -160,6 +161,10 @@ const EFFECTS = [
      key text not null,
      attempt integer not null,
      run_id text not null,
+     root text not null,
+     turn integer not null,
+     call_index integer not null,
+     args_hash text not null,
      worker text not null,
      outcome text check (outcome in ('succeeded', 'failed', 'not-sent', 'lost', 'never', 'reconciled', 'given-up')),
      message text,
@@ -167,6 +172,7 @@ const EFFECTS = [
      opened_at timestamptz not null default now(),
      closed_at timestamptz,
      primary key (tenant, key, attempt))`,
+  `create index effect_attempts_by_position on perdure.effect_attempts (tenant, root, turn, call_index)`,
   `create table perdure.approvals (
      tenant text not null,
      id text not null,
@@ -188,6 +194,7 @@ const EFFECTS = [
      reason text,
      approved_hash text,
      approved_ref text,
+     result_ref text,
      primary key (tenant, id))`,
   `create index approvals_by_id on perdure.approvals (id)`,
   `create index approvals_by_run on perdure.approvals (tenant, run_id)`,

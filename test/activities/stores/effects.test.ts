@@ -25,6 +25,7 @@ const intend = (change: Partial<Intent> = {}): Intent => {
     approvalId: null,
     destinationHoldsKeys: false,
     canReconcile: false,
+    maySend: true,
     observation: newObservation(runId, 1, 'tool'),
     ...change,
   };
@@ -54,7 +55,7 @@ describe('the effect ledger', () => {
   const row = async ({ key }: Intent) =>
     stores.db
       .selectFrom('effects')
-      .select(['state', 'ref', 'attempt'])
+      .select(['state', 'ref', 'attempt', 'run_id'])
       .where('tenant', '=', stores.tenant)
       .where('key', '=', key)
       .executeTakeFirst();
@@ -65,7 +66,7 @@ describe('the effect ledger', () => {
     const policy = { rule: 'any', release: 'any', deadlineMs: 60_000, onExpiry: 'reject' } as const;
     await stores.approvals.request(stores.tenant, { ...asked, ...policy });
     if (state === null) return id;
-    const decided = { id, state, principal: 'bea', messageId: 'm', reason: null, approvedRef: null };
+    const decided = { id, state, principal: 'bea', messageId: 'm', reason: null, approvedRef: null, resultRef: null };
     await stores.approvals.settle(stores.tenant, { ...decided, approvedHash });
     return id;
   };
@@ -102,6 +103,79 @@ describe('the effect ledger', () => {
     await settle(leaseOf(await begin(failed)), 'failed', 'no-money');
     const second = leaseOf(await begin(intend({ key: failed.key })));
     assert.equal(second.attempt, 2);
+  });
+
+  it('says already-done to a run whose send was overtaken by another run with the same key', async () => {
+    const first = intend({ destinationHoldsKeys: true });
+    const firstLease = leaseOf(await begin(first));
+    const second = intend({ key: first.key, destinationHoldsKeys: true });
+    const secondLease = leaseOf(await begin(second));
+    assert.equal((await row(first))?.run_id, second.runId);
+    assert.deepEqual(await settle(firstLease, 'succeeded', 'of-the-first'), {
+      kind: 'settled',
+      state: 'succeeded',
+      ref: 'of-the-first',
+    });
+    assert.equal((await row(first))?.run_id, first.runId);
+    const settled = await settle(secondLease, 'succeeded', 'of-the-second');
+    assert.ok(settled.kind === 'already-done' && settled.runId === first.runId);
+    assert.deepEqual(await begin(again(first)), { kind: 'recorded', ref: 'of-the-first', isError: false });
+    assert.equal((await begin(again(second))).kind, 'already-done');
+  });
+
+  it('says already-done to a run that could not send while another run did', async () => {
+    const first = intend();
+    await stores.effects.closeAttempt(stores.tenant, leaseOf(await begin(first)), 'not-sent', 'away');
+    const second = intend({ key: first.key });
+    await settle(leaseOf(await begin(second)), 'succeeded', 'of-the-second');
+    const begun = await begin(again(first));
+    assert.ok(begun.kind === 'already-done' && begun.runId === second.runId);
+    assert.equal(await stores.effects.keyOf(stores.tenant, first), first.key);
+  });
+
+  it('does not let the refusal of one run stand against the success of another', async () => {
+    const first = intend({ destinationHoldsKeys: true });
+    const firstLease = leaseOf(await begin(first));
+    const secondLease = leaseOf(await begin(intend({ key: first.key, destinationHoldsKeys: true })));
+    assert.deepEqual(await settle(firstLease, 'failed', 'refused'), { kind: 'superseded' });
+    await settle(secondLease, 'failed', 'refused');
+    assert.deepEqual(await settle(firstLease, 'succeeded', 'late'), {
+      kind: 'settled',
+      state: 'succeeded',
+      ref: 'late',
+    });
+    assert.equal((await row(first))?.run_id, first.runId);
+  });
+
+  it('settles what a refused call has sent, and sends nothing for it', async () => {
+    assert.equal((await begin(intend({ maySend: false }))).kind, 'not-approved');
+    const sent = intend({ sendWithinMs: 1, destinationHoldsKeys: true });
+    await begin(sent);
+    assert.equal((await begin(again(sent, { maySend: false }))).kind, 'wait');
+    await sleep(AFTER_DEADLINE_MS);
+    assert.equal((await begin(again(sent, { maySend: false, canReconcile: true }))).kind, 'reconcile');
+    assert.equal((await begin(again(sent, { maySend: false }))).kind, 'unknown');
+    const known = intend();
+    await settle(leaseOf(await begin(known)), 'succeeded', 'the-result');
+    assert.equal((await begin(again(known, { maySend: false }))).kind, 'recorded');
+  });
+
+  it('withdraws a refused call that was certainly not sent', async () => {
+    const intent = intend();
+    await stores.effects.closeAttempt(stores.tenant, leaseOf(await begin(intent)), 'not-sent', 'away');
+    assert.equal((await begin(again(intent, { maySend: false }))).kind, 'withdraw');
+    const begun = await begin(again(intent, { maySend: false }));
+    assert.ok(begun.kind === 'withdraw');
+    await settle(begun.lease, 'failed', 'refused');
+    assert.deepEqual(await begin(again(intent)), { kind: 'recorded', ref: 'refused', isError: true });
+  });
+
+  it('declares nothing unknown by the word of an attempt that lost its lease', async () => {
+    const intent = intend({ destinationHoldsKeys: true });
+    const first = leaseOf(await begin(intent));
+    await begin(again(intent));
+    assert.equal(await stores.effects.declareUnknown(stores.tenant, first, 'cannot tell'), false);
+    assert.equal((await row(intent))?.state, 'intended');
   });
 
   it('declares an attempt unknown that died after its intent, once it can no longer send', async () => {
@@ -159,11 +233,19 @@ describe('the effect ledger', () => {
     const intent = intend();
     const lease = leaseOf(await begin(intent));
     await settle(lease, 'succeeded', 'first');
-    assert.deepEqual(await settle(lease, 'failed', 'second'), { ref: 'first', state: 'succeeded' });
+    assert.deepEqual(await settle(lease, 'failed', 'second'), {
+      kind: 'settled',
+      state: 'succeeded',
+      ref: 'first',
+    });
     const late = intend();
     const lateLease = leaseOf(await begin(late));
     await stores.effects.declareUnknown(stores.tenant, lateLease, 'cannot tell');
-    assert.deepEqual(await settle(lateLease, 'succeeded', 'late'), { ref: 'late', state: 'succeeded' });
+    assert.deepEqual(await settle(lateLease, 'succeeded', 'late'), {
+      kind: 'settled',
+      state: 'succeeded',
+      ref: 'late',
+    });
     assert.deepEqual(await begin(again(late)), { kind: 'recorded', ref: 'late', isError: false });
   });
 

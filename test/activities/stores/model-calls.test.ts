@@ -8,7 +8,7 @@ import { admitRun, newObservation, openTestStores, randomId, type TestStores } f
 const WORST_PICO = 100n;
 const WORST_TOKENS = 10;
 const CALLS_MAX = { unusableMax: 4, unansweredMax: 8 };
-const REPLY: StoredReply = { kind: 'replied', head: 'h', calls: [], model: 'm' };
+const REPLY: StoredReply = { kind: 'replied', head: 'h', heard: 1, calls: [], model: 'm' };
 
 const open = ({
   reserved,
@@ -65,7 +65,7 @@ describe('model calls', () => {
     const attempts = await Promise.all(Array.from({ length: 20 }, async (_, turn) => reserve(run, turn)));
     const kinds = attempts.map(({ reserved }) => reserved.kind);
     assert.equal(kinds.filter((kind) => kind === 'reserved').length, 5);
-    assert.equal(kinds.filter((kind) => kind === 'budget-refused').length, 15);
+    assert.equal(kinds.filter((kind) => kind === 'budget-held').length, 15);
     assert.deepEqual(await account(run), { spent: 0n, held: 500n, heldTokens: 50 });
     await Promise.all(
       attempts
@@ -85,6 +85,44 @@ describe('model calls', () => {
     });
     const byTokens = await reserve(await admit(1_000n, 9), 1);
     assert.ok(byTokens.reserved.kind === 'budget-refused' && byTokens.reserved.dimension === 'tokens');
+  });
+
+  it('tells what is used up from what calls without an answer hold', async () => {
+    const run = await admit(250n);
+    await settle(open(await reserve(run, 1)), 100n);
+    await reserve(run, 2);
+    const held = { kind: 'budget-held', dimension: 'usd', calls: 1, heldPico: 100n, heldTokens: 10 };
+    assert.deepEqual((await reserve(run, 2)).reserved, held);
+    assert.deepEqual(await account(run), { spent: 100n, held: 100n, heldTokens: 10 });
+    const byTokens = await admit(1_000n, 15);
+    await reserve(byTokens, 1);
+    assert.deepEqual((await reserve(byTokens, 1)).reserved, { ...held, dimension: 'tokens' });
+    const late = open(await reserve(await admit(100n), 1));
+    await settle(late, 50n);
+    assert.equal((await reserve(late.runId, 2)).reserved.kind, 'budget-refused');
+  });
+
+  it('keeps a reply whatever characters it holds', async () => {
+    const run = await admit();
+    const odd = { text: '\u0000 \ud83d \\u0000', '\u0000': '\udc00' };
+    const call = { tool: 'look', args: odd, argsHash: 'a', verdict: { kind: 'allow' } } as const;
+    const reply: StoredReply = { ...REPLY, calls: [call] };
+    const attempt = open(await reserve(run, 1));
+    const kept = await settle(attempt, 7n, reply);
+    assert.deepEqual(kept.reply, reply);
+    assert.deepEqual((await reserve(run, 1)).reserved, { kind: 'replied', reply, total: kept.total });
+  });
+
+  it('writes down what others said whatever characters it holds', async () => {
+    const attempt = open(await reserve(await admit(), 1));
+    const closed = { outcome: 'failed', message: 'a\u0000b\ud83d', model: 'm\u0000' };
+    await stores.modelCalls.settle(stores.tenant, attempt, { kind: 'free' }, closed, null);
+    const row = await stores.db
+      .selectFrom('observations')
+      .select(['message', 'model'])
+      .where('id', '=', attempt.observation.id)
+      .executeTakeFirstOrThrow();
+    assert.deepEqual(row, { message: 'a b\ufffd', model: 'm ' });
   });
 
   it('holds what an attempt reserved that died, beside the next one', async () => {

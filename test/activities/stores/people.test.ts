@@ -31,8 +31,8 @@ describe('what people said', () => {
       deadlineMs,
       onExpiry: 'reject',
     });
-  const settle = async (id: string, state: 'approved' | 'rejected', principal = 'bea') =>
-    stores.approvals.settle(stores.tenant, {
+  const settle = async (id: string, state: 'approved' | 'rejected', principal = 'bea') => {
+    const standing = await stores.approvals.settle(stores.tenant, {
       id,
       state,
       principal,
@@ -40,7 +40,10 @@ describe('what people said', () => {
       reason: null,
       approvedHash: state === 'approved' ? 'a' : null,
       approvedRef: null,
+      resultRef: null,
     });
+    return standing.state;
+  };
 
   describe('a message', () => {
     it('belongs to the turn that claimed it first, and to that one again when it is retried', async () => {

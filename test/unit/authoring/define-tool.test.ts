@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { z } from 'zod';
+import type { Parsed } from '../../../src/authoring/define-tool.ts';
 import { defineTool, type Tool, type ToolContext } from '../../../src/authoring/index.ts';
 import type { JsonValue } from '../../../src/domain/json.ts';
 
@@ -104,6 +105,24 @@ describe('defineTool', () => {
   });
 });
 
+function visiting(text: z.ZodType): Tool {
+  return defineTool({
+    name: 'visit',
+    version: '1.0.0',
+    description: 'Visits a page.',
+    owner: 'support',
+    effect: 'read',
+    input: z.object({ text }),
+    output: z.void(),
+    run: () => Promise.resolve(),
+  });
+}
+
+function problemOf(parsed: Parsed): string {
+  assert.ok(parsed.kind === 'invalid', parsed.kind);
+  return parsed.message;
+}
+
 const order = defineTool({
   name: 'orderItem',
   version: '2.1.0',
@@ -168,7 +187,14 @@ describe('a tool', () => {
       output: z.number(),
       run: ({ text }) => Promise.resolve(text.length),
     });
-    assert.throws(() => measure.parseInput({ text: 'a' }), /turns parsed input into something else/);
+    assert.match(problemOf(measure.parseInput({ text: 'a' })), /turns parsed input into something else/);
+  });
+
+  it('says invalid where the schema itself throws on what a model made up', () => {
+    const throwing = visiting(z.string().refine((text) => new URL(text).protocol === 'https:'));
+    assert.equal(problemOf(throwing.parseInput({ text: 'no address' })), 'Invalid URL');
+    const later = visiting(z.string().refine((text) => Promise.resolve(text !== '')));
+    assert.match(problemOf(later.parseInput({ text: 'a' })), /Promise/);
   });
 
   it('shows the model the schema of what goes in and not of what comes out of parsing', () => {
@@ -191,6 +217,14 @@ describe('a tool', () => {
     assert.deepEqual(answer, { kind: 'done', result: { id: 'key-1', count: 2, note: 'found' } });
   });
 
+  it('does not take another answer of reconcile for one of the three', async () => {
+    const tool = define({ reconcile: () => Promise.resolve({ kind: 'pending' } as unknown as { kind: 'never' }) });
+    await assert.rejects(
+      tool.reconcile?.('key-1', { text: 'a' }, CONTEXT) ?? Promise.resolve(),
+      /must answer done, never or cannot-tell/,
+    );
+  });
+
   it('fails when its function returns what its schema does not allow', async () => {
     const broken = defineTool({
       name: 'broken',
@@ -202,7 +236,12 @@ describe('a tool', () => {
       output: z.object({ id: z.string() }),
       run: () => Promise.resolve(JSON.parse('{"id":5}') as { id: string }),
     });
-    await assert.rejects(broken.run({}, CONTEXT), { name: 'ZodError' });
+    await assert.rejects(broken.run({}, CONTEXT), {
+      name: 'MisshapenOutput',
+      message:
+        'the output is not in its documented shape: ✖ Invalid input: expected string, received number\n  → at id',
+      output: { id: 5 },
+    });
   });
 
   it('may return nothing', async () => {

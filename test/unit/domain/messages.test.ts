@@ -23,7 +23,14 @@ const EMAIL: RepliedCall = { tool: 'sendEmail', args: {}, argsHash: 'hash-2', ve
 /** A run whose first call waits for an approval and whose second needs none. */
 function waitingRun(): Run {
   const calls = [REFUND, EMAIL];
-  const reply = { kind: 'replied', head: 'h', calls, total: { costPico: '0', tokens: 0 }, model: 'm' } as const;
+  const reply = {
+    kind: 'replied',
+    head: 'h',
+    heard: 0,
+    calls,
+    total: { costPico: '0', tokens: 0 },
+    model: 'm',
+  } as const;
   const opened = { ...openRun('run-1', sampleStart('single', 'end')), waiting: [], plan: samplePlan() };
   return evolve(opened, { kind: 'model-called', result: reply, activeMs: 0 });
 }

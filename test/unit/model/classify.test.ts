@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { APICallError } from '@ai-sdk/provider';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { classify, toApplicationFailure, type Failure } from '../../../src/activities/failures.ts';
+import { classify, classifyTool, toApplicationFailure, type Failure } from '../../../src/activities/failures.ts';
 import {
   ModelCallError,
   ModelReplyError,
@@ -46,7 +46,8 @@ function called(cause: unknown): Error {
   return new ModelCallError(PROVIDER, cause);
 }
 
-const fetchFailed = (code: string): Error => new TypeError('fetch failed', { cause: coded(code) });
+const fetchFailed = (code: string, fields: object = {}): Error =>
+  new TypeError('fetch failed', { cause: coded(code, fields) });
 const retryInfo = { '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '34.4s' };
 
 type Row = readonly [string, Error, Partial<Failure>];
@@ -197,6 +198,26 @@ const TABLE: readonly Row[] = [
     }),
     down,
   ],
+  ['a host out of reach', fetchFailed('EHOSTUNREACH', { syscall: 'connect' }), unreached],
+  ['a host that goes out of reach', fetchFailed('EHOSTUNREACH', { syscall: 'read' }), down],
+  ['a network that goes away', fetchFailed('ENETUNREACH'), down],
+  [
+    'several silent addresses',
+    new TypeError('fetch failed', { cause: new AggregateError([coded('ETIMEDOUT', { syscall: 'connect' })], '') }),
+    unreached,
+  ],
+  [
+    'a server without TLS',
+    fetchFailed('ERR_SSL_WRONG_VERSION_NUMBER'),
+    { cause: 'model-error', disposition: 'mendable', sent: 'no' },
+  ],
+  ['TLS that breaks later', fetchFailed('ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC'), down],
+  ['a protocol error while writing', fetchFailed('EPROTO', { syscall: 'write' }), down],
+  [
+    'a port that fetch refuses',
+    new TypeError('fetch failed', { cause: new Error('bad port') }),
+    { cause: 'model-error', disposition: 'mendable', sent: 'no' },
+  ],
   ['an abort', new DOMException('aborted', 'AbortError'), down],
   [
     'a script without a reply',
@@ -317,6 +338,20 @@ describe('classify', () => {
       assert.deepEqual([failure.cause, failure.disposition], ['validation', 'final']);
       assert.match(failure.message, /Unsupported parameter/);
     }
+  });
+});
+
+describe('messages', () => {
+  it('are well-formed lines without control characters', () => {
+    const { message } = classifyTool(new Error('a\u0000b\u001b[31m\ud83d\nc'));
+    assert.equal(message, 'a b [31m\ufffd c');
+    const long = classifyTool(new Error(`${'x'.repeat(298)}\u{1f600}y`)).message;
+    assert.ok(long.isWellFormed() && long.length <= 300);
+  });
+
+  it('are made of whatever was thrown', () => {
+    assert.equal(classifyTool(Object.create(null)).message, 'object');
+    assert.equal(classifyTool(Object.assign(new Error('x'), { message: 7 })).message, '7');
   });
 });
 
