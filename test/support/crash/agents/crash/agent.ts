@@ -20,6 +20,7 @@ export const agent = defineAgent({
   instructions: 'Play the plan.',
   models: { standard: { id: 'rehearsal:crash', outputTokensMax: 500, contextTokensMax: 100_000 } },
   tools: [payKeyed, payReconcilable, payUncertain, payBlind, payPatiently, payOnce, lookUp, lookUpSlowly],
+  approvals: [{ name: 'large-payment', tool: 'payKeyed', when: { path: 'amount', above: 1_000_000 } }],
   rehearsal: ({ parts }) => {
     const input = parts.find((part) => part.kind === 'user-text')?.text ?? '{"turns":[]}';
     return playPlan(input, parts.filter((part) => part.kind === 'tool-result').length);
