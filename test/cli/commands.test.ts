@@ -149,6 +149,22 @@ describe('command line: commands', function () {
         send_deadline: new Date(),
       })
       .execute();
+    await platform.stores.db
+      .insertInto('effect_attempts')
+      .values({
+        tenant: 'default',
+        key: 'effectThatNobodyKnows1',
+        attempt: 1,
+        run_id: id,
+        root: id,
+        turn: 1,
+        call_index: 1,
+        args_hash: 'h',
+        worker: 'w-1',
+        outcome: 'lost',
+        send_deadline: new Date(),
+      })
+      .execute();
     assert.match((await perdure('effect', 'ls', '--state', 'unknown')).out, /effectThatNobodyKnows1/);
     const resolve = ['effect', 'resolve', 'effectThatNobodyKnows1', '--as', 'failed', '--reason', 'Not in the ledger.'];
     const resolved = await perdure(...resolve, '--by', 'anna');
