@@ -2,9 +2,15 @@ import { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { Cli } from './cli.ts';
 import { addGroup, type CommandContext } from './command.ts';
+import { addAgentLs } from './commands/agent-ls.ts';
+import { addAgentNew } from './commands/agent-new.ts';
+import { addAgentShow } from './commands/agent-show.ts';
 import { addApproveDecide } from './commands/approve-decide.ts';
 import { addApproveLs } from './commands/approve-ls.ts';
+import { addChat } from './commands/chat.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addDev } from './commands/dev.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addEffectLs } from './commands/effect-ls.ts';
 import { addEffectResolve } from './commands/effect-resolve.ts';
 import { addReplay } from './commands/replay.ts';
@@ -31,6 +37,16 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
       '\nExamples:\n  $ perdure dev\n  $ perdure run start support "Where is my order A-1090? I am Liam Murphy." --follow',
     );
   addDev(program, context);
+  addDoctor(program, context);
+  const agent = addGroup(program, {
+    name: 'agent',
+    summary: 'see the agents of ./agents, and make one',
+    examples: ['perdure agent ls', 'perdure agent show support', 'perdure agent new notes'],
+  });
+  addAgentLs(agent, context);
+  addAgentShow(agent, context);
+  addAgentNew(agent, context);
+  addChat(program, context);
   const run = addGroup(program, {
     name: 'run',
     summary: 'start runs, look at them, talk to them',
@@ -56,5 +72,6 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
   addEffectLs(effect, context);
   addEffectResolve(effect, context);
   addReplay(program, context);
+  addCompletion(program, context);
   return program;
 }

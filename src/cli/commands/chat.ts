@@ -1,0 +1,344 @@
+import { randomBytes } from 'node:crypto';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { type MessageOptions, MessageRejected, type RunHandle, type SendReceipt } from '../../client/index.ts';
+import type { PendingDecision } from '../../domain/run/views.ts';
+import type { RunEnd } from '../../domain/run/run-end.ts';
+import type { ApprovalRecord, RunRecord } from '../../domain/schemas/run-records.ts';
+import { hashId } from '../../domain/sha-256.ts';
+import type { Cli } from '../cli.ts';
+import { addCommand, type CommandContext, type CommonOptions, endWith } from '../command.ts';
+import { CommandError, EXIT, type ExitCode } from '../exit.ts';
+import { findAgent, loadOwnAgents } from '../find-agent.ts';
+import { formatBlocked, formatOutcome, formatUse } from '../format/run.ts';
+import { formatEntry } from '../format/timeline.ts';
+import { formatMoment, plain } from '../format/units.ts';
+import { type OpenRuns, withRuns } from '../open-runs.ts';
+
+type Options = CommonOptions & {
+  readonly conversation?: string;
+  readonly tenant: string;
+  readonly as?: string;
+};
+
+/** Milliseconds between two looks at the run's row: a person sees no delay. */
+const LOOK_MS = 100;
+
+/** Milliseconds until a run that no worker has taken is spoken of. */
+const TAKEN_MS = 5_000;
+
+const COMMANDS = '/approve, /reject reason, /stop, /exit';
+
+/** The reason of a stop for which the person gives none. */
+const STOPPED = 'stopped in perdure chat';
+
+/** Adds `chat`. */
+export function addChat(parent: Command, context: CommandContext): void {
+  addCommand(parent, {
+    name: 'chat',
+    summary: 'talk to an agent, a line at a time',
+    examples: [
+      'perdure chat support',
+      'perdure chat support --conversation letter-17',
+      'echo "Where is my order A-1090? I am Liam Murphy." | perdure chat support',
+    ],
+  })
+    .argument('<agent>', 'name of an agent in ./agents')
+    .option('--conversation <key>', 'go on with the conversation of this key, or begin it (default: random)')
+    .option('--tenant <tenant>', 'tenant of the conversation', 'default')
+    .option('--as <principal>', `who speaks (default: ${context.cli.account})`)
+    .addHelpText('after', `\nIn the conversation: ${COMMANDS}. All else that begins with / is not sent.`)
+    .action(async (agent: string, options: Options) => {
+      findAgent(await loadOwnAgents(context.cli), agent);
+      await withRuns(context.cli, async (runs) => {
+        const lines = readLines(context.cli);
+        const chat = new AbortController();
+        try {
+          endWith(context, await converse({ context, runs, agent, options, lines, signal: chat.signal }));
+        } finally {
+          chat.abort();
+          lines.close();
+        }
+      });
+    });
+}
+
+type Chat = {
+  readonly context: CommandContext;
+  readonly runs: OpenRuns;
+  readonly agent: string;
+  readonly options: Options;
+  readonly lines: Lines;
+  /** Ends what goes on beside the conversation. */
+  readonly signal: AbortSignal;
+};
+
+/** A run that is talked to, and how it stood when it was last heard. */
+type Talk = {
+  readonly handle: RunHandle;
+  /** Gives the end, once there is one, and tells of tool calls until then. */
+  readonly ended: Promise<RunEnd | null>;
+  heard: { readonly phaseAt: number; readonly turns: number; readonly asked: string };
+};
+
+/** Why the run stands still: it has answered, it asks something, it has ended, or the person does not want to wait. */
+type Standstill =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'question'; readonly question: string }
+  | { readonly kind: 'approval'; readonly approval: ApprovalRecord }
+  | { readonly kind: 'ended'; readonly end: RunEnd | null }
+  | { readonly kind: 'called'; readonly line: string };
+
+/** Takes lines until they or the run end. */
+async function converse(chat: Chat): Promise<ExitCode> {
+  const { context, options, lines, agent } = chat;
+  const key = options.conversation ?? randomBytes(8).toString('hex');
+  const say = context.cli.say;
+  let talk = await findConversation(chat, key);
+  let standstill: Standstill = { kind: 'answered' };
+  say(`conversation ${key}${talk === null ? '' : ` goes on, run ${talk.handle.id}`} · ${COMMANDS}`);
+  // What it waits for is shown first to whoever comes back.
+  if (talk !== null) standstill = show(chat, await nextStandstill(chat, talk), await talk.handle.answer());
+  for (;;) {
+    if (standstill.kind === 'ended') return endOf(chat, talk, standstill.end);
+    const line = standstill.kind === 'called' ? standstill.line : await lines.next();
+    if (line === null || line === '/exit') {
+      say(talk === null ? 'nothing was said' : `it waits. Go on: perdure chat ${agent} --conversation ${key}`);
+      return EXIT.ok;
+    }
+    if (line.trim() === '') continue;
+    const asked: ApprovalRecord | null = standstill.kind === 'approval' ? standstill.approval : null;
+    const problem = problemOf(line, talk, asked);
+    if (problem !== null) {
+      say(problem);
+      continue;
+    }
+    if (talk === null) talk = await begin(chat, key, line);
+    else if (!(await deliver(chat, talk, line, asked))) continue;
+    const next: Standstill = await nextStandstill(chat, talk);
+    standstill = show(chat, next, next.kind === 'answered' ? await talk.handle.answer() : null);
+  }
+}
+
+/**
+ * Finds the conversation of a key, or null where there is none.
+ *
+ * @throws CommandError when it is another agent's, or over.
+ */
+async function findConversation(chat: Chat, key: string): Promise<Talk | null> {
+  const { runs, agent, options } = chat;
+  const { tenant } = options;
+  const id = hashId(tenant, 'conversation', key);
+  const record = await runs.reader.run(tenant, id);
+  const handle = runs.client.run(id, { tenant });
+  if (record === null) return (await handle.exists()) ? openTalk(chat, handle, []) : null;
+  if (record.agent !== agent) {
+    throw new CommandError(EXIT.conflict, `the conversation ${key} is with ${record.agent}, not with ${agent}`);
+  }
+  if (record.end !== null) {
+    const outcome = formatOutcome(record.end.outcome);
+    throw new CommandError(EXIT.conflict, `the conversation ${key} is over (${outcome}); perdure run show ${id}`);
+  }
+  const known = await runs.reader.timeline(tenant, id);
+  return openTalk(
+    chat,
+    handle,
+    known.map((entry) => entry.id),
+  );
+}
+
+async function begin(chat: Chat, key: string, input: string): Promise<Talk> {
+  const { runs, agent, options } = chat;
+  const { tenant, as } = options;
+  const principal = as === undefined ? {} : { principal: as };
+  const handle = await runs.client.start({ agent, input, tenant, startKey: key, kind: 'conversation', ...principal });
+  chat.context.cli.say(`run ${handle.id}`);
+  return openTalk(chat, handle, []);
+}
+
+function openTalk({ context, options, signal }: Chat, handle: RunHandle, known: readonly string[]): Talk {
+  const follow = async (): Promise<RunEnd | null> => {
+    for await (const progress of handle.follow({ signal, pollMs: LOOK_MS })) {
+      if (progress.kind === 'ended') return progress.end;
+      if (options.json === true || progress.kind !== 'finished' || progress.entry.kind === 'model') continue;
+      if (!known.includes(progress.entry.id)) context.cli.say(`  ${formatEntry(progress.entry)}`);
+    }
+    return null;
+  };
+  const ended = follow();
+  // It is awaited wherever the run is waited for; a failure in between must not end the process.
+  ended.catch(() => undefined);
+  return { handle, ended, heard: { phaseAt: 0, turns: 0, asked: '[]' } };
+}
+
+/** Says why a line cannot be sent now, or null when it can. */
+function problemOf(line: string, talk: Talk | null, asked: ApprovalRecord | null): string | null {
+  const word = line.split(' ', 1)[0] ?? '';
+  if (asked !== null && !line.startsWith('/')) return 'not sent: first say /approve or /reject reason';
+  if (!line.startsWith('/')) return null;
+  if (!['/approve', '/reject', '/stop'].includes(word)) return `not sent: there are ${COMMANDS}`;
+  if (talk === null) return 'nothing was said yet';
+  if (word === '/stop') return null;
+  if (asked === null) return 'nothing waits for approval';
+  return word === '/reject' && line.slice('/reject'.length).trim() === '' ? 'say why: /reject reason' : null;
+}
+
+/** Sends a line to the run. Tells the person, and gives false, when the run refuses it. */
+async function deliver(chat: Chat, { handle }: Talk, line: string, asked: ApprovalRecord | null): Promise<boolean> {
+  const { as } = chat.options;
+  const sent = { key: randomBytes(8).toString('hex'), ...(as === undefined ? {} : { principal: as }) };
+  try {
+    const { result } = await messageOf(handle, line, asked, sent);
+    if (result === 'sent') chat.context.cli.say('no worker answered; it is recorded, and holds when one is back');
+    return true;
+  } catch (error) {
+    if (!(error instanceof MessageRejected)) throw error;
+    chat.context.cli.say(`refused: ${error.message}`);
+    return false;
+  }
+}
+
+function messageOf(
+  handle: RunHandle,
+  line: string,
+  asked: ApprovalRecord | null,
+  sent: MessageOptions,
+): Promise<SendReceipt> {
+  if (line.startsWith('/stop')) return handle.requestStop(line.slice('/stop'.length).trim() || STOPPED, sent);
+  if (asked === null) return handle.provideInput(line, sent);
+  const { id: approvalId, argsHash } = asked;
+  const reason = line.slice('/reject'.length).trim();
+  const decision = line.startsWith('/reject') ? ({ kind: 'reject', reason } as const) : ({ kind: 'approve' } as const);
+  return handle.decideApproval({ ...sent, decision, approvalId, argsHash });
+}
+
+/**
+ * Waits until the run stands still anew. Its row may be as old as the last time: a new wait has a later moment and another turn behind it, or
+ * asks something else.
+ */
+async function nextStandstill(chat: Chat, talk: Talk): Promise<Standstill> {
+  const { context, runs, options, lines } = chat;
+  const { handle, heard } = talk;
+  const startedMs = Date.now();
+  let told = '';
+  for (;;) {
+    const line = lines.takeUrgent();
+    if (line !== null) return { kind: 'called', line };
+    const look = delay(LOOK_MS, 'look' as const);
+    const end = await Promise.race([talk.ended, look]);
+    if (end !== 'look') return { kind: 'ended', end };
+    const record = await runs.reader.run(options.tenant, handle.id);
+    const isLate = Date.now() - startedMs > TAKEN_MS;
+    const trouble = record === null ? (isLate ? 'no worker has taken it yet; is one running?' : '') : troubleOf(record);
+    if (trouble !== told && trouble !== '') context.cli.say(trouble);
+    told = trouble;
+    if (record === null || record.end !== null) continue;
+    if (record.phase !== 'waiting') continue;
+    const pending = await handle.pending().catch(() => []);
+    const asked = JSON.stringify(pending);
+    const isAnswer = pending.length === 0 && record.phaseAt.getTime() !== heard.phaseAt && record.turns > heard.turns;
+    if (!isAnswer && (pending.length === 0 || asked === heard.asked)) continue;
+    const standstill = await standstillOf(chat, handle, pending);
+    if (standstill === null) continue;
+    // What it did is told before what it says.
+    await delay(2 * LOOK_MS);
+    talk.heard = { phaseAt: record.phaseAt.getTime(), turns: record.turns, asked };
+    return standstill;
+  }
+}
+
+/** The row of an approval may come a moment after the run's own word; null until it is there. */
+async function standstillOf(
+  { runs, options }: Chat,
+  handle: RunHandle,
+  [first]: readonly PendingDecision[],
+): Promise<Standstill | null> {
+  if (first === undefined) return { kind: 'answered' };
+  if (first.kind === 'question') return first;
+  const [approval] = await runs.reader.approvals(options.tenant, { agentRunId: handle.id, state: 'pending' });
+  return approval === undefined ? null : { kind: 'approval', approval };
+}
+
+function troubleOf({ id, phase, blocked }: RunRecord): string {
+  if (blocked !== null) return formatBlocked(id, blocked);
+  if (phase === 'blocked') return `it stands still: perdure run show ${id}`;
+  return phase === 'paused' ? `it is paused: perdure run resume ${id}` : '';
+}
+
+/** Prints what the agent said on stdout, and what the person is asked. */
+function show({ context, options }: Chat, standstill: Standstill, answer: string | null): Standstill {
+  const { cli } = context;
+  if (options.json === true) {
+    if (standstill.kind !== 'called')
+      cli.print(JSON.stringify({ ...standstill, ...(answer === null ? {} : { answer }) }));
+    return standstill;
+  }
+  if (answer !== null) cli.print(plain(answer));
+  if (standstill.kind === 'question') cli.print(plain(standstill.question));
+  if (standstill.kind === 'approval') {
+    const { tool, rule, deadlineAt, args } = standstill.approval;
+    cli.say(`${tool} waits for approval (${rule}), until ${formatMoment(deadlineAt)}`);
+    cli.say(`  ${plain(JSON.stringify(args))}`);
+    cli.say('  /approve or /reject reason');
+  }
+  return standstill;
+}
+
+async function endOf({ context, options, runs }: Chat, talk: Talk | null, end: RunEnd | null): Promise<ExitCode> {
+  if (end === null || talk === null) return EXIT.failed;
+  const record = await runs.reader.run(options.tenant, talk.handle.id);
+  if (options.json !== true) {
+    context.cli.say(`${formatOutcome(end.outcome)} · ${formatUse(end, record?.isCostSimulated ?? false)}`);
+  }
+  return ['completed', 'cancelled'].includes(end.outcome.kind) ? EXIT.ok : EXIT.failed;
+}
+
+/** What the person types, or what is piped in. */
+type Lines = {
+  /** Gives the next line, or null at the end. */
+  readonly next: () => Promise<string | null>;
+  /** Takes a `/stop` or `/exit` that was typed while the agent works. What is piped in is taken in its order. */
+  readonly takeUrgent: () => string | null;
+  readonly close: () => void;
+};
+
+/** Reads lines as they come where the process is ours, and otherwise all at once. */
+function readLines(cli: Cli): Lines {
+  const isOwnProcess = cli.env === process.env;
+  const isTerminal = isOwnProcess && process.stdin.isTTY;
+  const state = { queue: [] as string[], isOver: false, wake: (): void => undefined };
+  const finish = (): void => {
+    state.isOver = true;
+    state.wake();
+  };
+  const add = (line: string): void => {
+    state.queue.push(line.trimEnd());
+    state.wake();
+  };
+  const terminal = isTerminal ? { output: process.stderr, prompt: '> ' } : {};
+  const input = isOwnProcess ? createInterface({ input: process.stdin, ...terminal }) : null;
+  input?.on('line', add).on('close', finish);
+  const addAll = async (): Promise<void> => {
+    const bytes = await cli.readStdin();
+    bytes.toString('utf8').split('\n').forEach(add);
+  };
+  if (input === null) void addAll().finally(finish);
+  return {
+    next: async () => {
+      if (isTerminal && !state.isOver) input?.prompt();
+      while (state.queue.length === 0 && !state.isOver) {
+        await new Promise<void>((resolve) => (state.wake = resolve));
+      }
+      return state.queue.shift() ?? null;
+    },
+    takeUrgent: () => {
+      if (!isTerminal) return null;
+      const index = state.queue.findIndex((line) => /^\/(?:stop\b|exit$)/.test(line));
+      if (index !== -1) return state.queue.splice(index, 1)[0] ?? null;
+      // Ctrl-C and Ctrl-D close the terminal's input.
+      return state.isOver && state.queue.length === 0 ? '/exit' : null;
+    },
+    close: () => input?.close(),
+  };
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import { createModels, effectiveModelId } from '../../activities/model/providers.ts';
+import type { ResolvedModel } from '../../activities/model/invoke-model.ts';
+import { ModelUnavailable } from '../../activities/model/model-errors.ts';
+import type { Agent } from '../../authoring/define-agent.ts';
+import { type Environment, readWorkerConfig } from '../../runtime/config.ts';
+import type { Cli } from '../cli.ts';
+import { loadOwnAgents } from '../find-agent.ts';
+import { formatCount } from '../format/units.ts';
+import { fail, type Finding, ok, warn } from './finding.ts';
+
+/** Stands for the database, which is looked at by itself. */
+const SOME_DATABASE = 'postgres://localhost/perdure';
+
+/** Looks at the configuration, at the agents, and at every model that a run of theirs would get here. */
+export async function examineAgents(cli: Pick<Cli, 'cwd' | 'env'>): Promise<readonly Finding[]> {
+  const configuration = examineConfiguration(cli.env);
+  try {
+    const agents = await loadOwnAgents(cli);
+    return [configuration, judgeAgents(agents), ...examineModels(agents, cli.env), ...examineSecrets(agents, cli.env)];
+  } catch (error) {
+    return [configuration, fail('agents', (error as Error).message, 'mend the agent, or set PERDURE_AGENTS_DIR')];
+  }
+}
+
+function examineConfiguration(env: Environment): Finding {
+  try {
+    readWorkerConfig({ ...env, DATABASE_URL: env['DATABASE_URL'] || SOME_DATABASE });
+    return ok('configuration', 'every variable can be used');
+  } catch (error) {
+    return fail('configuration', (error as Error).message, 'put the variable right; docs/configuration.md lists all');
+  }
+}
+
+function judgeAgents(agents: ReadonlyMap<string, Agent>): Finding {
+  if (agents.size === 0) return warn('agents', 'there are none', 'perdure agent new makes one');
+  return ok('agents', `${formatCount(agents.size, 'agent')}: ${[...agents.keys()].join(', ')}`);
+}
+
+/** Looks at each model once, whichever agents name it. */
+function examineModels(agents: ReadonlyMap<string, Agent>, env: Environment): readonly Finding[] {
+  const rehearsals = new Map(
+    [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal] as const])),
+  );
+  const models = createModels({ env, rehearsals, readFile: readText });
+  const findings = new Map<string, Finding>();
+  const rehearsed: string[] = [];
+  for (const { name, models: policy } of agents.values()) {
+    const id = effectiveModelId(policy.standard.id, env);
+    if (findings.has(id)) continue;
+    try {
+      const model = models.resolve({ ...policy.standard, id });
+      if (model.simulated) rehearsed.push(name);
+      else findings.set(id, judgeModel(model, env));
+    } catch (error) {
+      const mend = error instanceof ModelUnavailable ? error.mend : 'put the model of the agent right';
+      findings.set(id, fail('model', (error as Error).message, mend));
+    }
+  }
+  return [...findings.values(), ...(rehearsed.length === 0 ? [] : [warnOfRehearsals(rehearsed)])];
+}
+
+function warnOfRehearsals(agents: readonly string[]): Finding {
+  const mend = 'set OPENAI_API_KEY, or PERDURE_MODEL_BASE_URL and PERDURE_MODEL, for a real model';
+  return warn('model', `rehearsed, with simulated costs: ${agents.join(', ')}`, mend);
+}
+
+function judgeModel({ id, keyName, price }: ResolvedModel, env: Environment): Finding {
+  const key = keyOf(keyName, env);
+  if (key.problem !== null) return fail('model', `${id}: ${key.problem}`, `set ${keyName}, or ${keyName}_FILE`);
+  if (price === null) {
+    const mend = 'set PERDURE_MODEL_CEILING_USD_PER_MTOK to what a million tokens cost at most';
+    return fail('model', `${id} has no known price, so its runs are refused`, mend);
+  }
+  return ok('model', `${id}, ${key.from}, priced by ${price.version}`);
+}
+
+/** Says where a key comes from, or why there is none. Never the key. */
+function keyOf(name: string | null, env: Environment): { readonly from: string; readonly problem: string | null } {
+  // A server of one's own may need no key, so a missing one is not refused for it.
+  const names = name === null || name === 'OPENAI_API_KEY' ? [name ?? ''] : [name, 'OPENAI_API_KEY'];
+  for (const each of names) {
+    const file = env[`${each}_FILE`];
+    if (file && !isReadable(file)) return { from: '', problem: `the file of ${each}_FILE cannot be read or is empty` };
+    if (file) return { from: `key from ${each}_FILE`, problem: null };
+    if (env[each]?.trim()) return { from: `key from ${each}`, problem: null };
+  }
+  return name === 'OPENAI_API_KEY' ? { from: '', problem: `${name} is not set` } : { from: 'no key', problem: null };
+}
+
+function isReadable(path: string): boolean {
+  try {
+    return readText(path).trim() !== '';
+  } catch {
+    return false;
+  }
+}
+
+function readText(path: string): string {
+  return readFileSync(path, 'utf8');
+}
+
+/** Looks for the secrets that tools declare. `npm start` brings the database's address itself. */
+function examineSecrets(agents: ReadonlyMap<string, Agent>, env: Environment): readonly Finding[] {
+  const declared = [...agents.values()].flatMap(({ tools }) => tools.flatMap(({ secrets }) => secrets));
+  const missing = [...new Set(declared)].filter((name) => name !== 'DATABASE_URL' && !env[name]);
+  if (missing.length === 0) return [];
+  return [fail('secrets', `not set: ${missing.join(', ')}`, 'set them where workers of the role tools run')];
+}
