@@ -11,7 +11,7 @@ import { startTestServers } from '../support/servers.ts';
 const RUNS = 50;
 
 /** Grace time of a worker of the crash agent: the longest time that one of its tools may take, and 2 s. */
-const GRACE_MS = 11_000;
+const GRACE_MS = 17_000;
 
 /** How long a model call and a write take: well within the grace time. */
 const WORK_MS = 1_000;

@@ -259,8 +259,11 @@ async function wakeEarly(lab: Lab): Promise<Handle> {
   const handle = await group.start({ turns: [[{ tool: 'payPatiently', input: { case: 'early', amount: 42 } }]] });
   await sleeper.frozen();
   await group.worker().ready;
-  // Beyond the heartbeat timeout of 2 s: the other has met the open intent and waits for its deadline of 8 s.
-  await sleep(3_000);
+  // The other has met the open intent and waits for its deadline.
+  await until('another attempt', async () => {
+    const { raw } = await handle.describe();
+    return (raw.pendingActivities ?? []).some(({ attempt }) => (attempt ?? 0) > 1);
+  });
   sleeper.wake();
   await handle.result();
   await group.close();

@@ -59,7 +59,7 @@ export const payPatiently = defineTool({
   ...common,
   name: 'payPatiently',
   description: 'Pays, slowly.',
-  timeoutMs: 8_000,
+  timeoutMs: 15_000,
   run: pay,
 });
 
