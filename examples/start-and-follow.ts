@@ -1,4 +1,4 @@
-// Run npm start in another terminal, then: node examples/start-and-follow.ts
+// Run npm start in another terminal, then in this folder: npx node examples/start-and-follow.ts
 import { findDatabase } from '../src/cli/find-servers.ts';
 import { connect } from '../src/client/index.ts';
 import { openRunReader } from '../src/stores/run-reader.ts';

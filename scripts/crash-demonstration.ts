@@ -87,6 +87,7 @@ async function show(agentRunId: string): Promise<void> {
     approvals: [],
     effects: await reader.effects(tenant, { agentRunId }),
     rejected: null,
+    question: null,
     webUi: null,
   };
   say(formatRun(view));

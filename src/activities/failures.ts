@@ -51,10 +51,19 @@ export function classify(error: unknown): Failure {
  * end the run. Not for ToolRefusal, which is a result.
  */
 export function classifyTool(error: unknown): Failure {
+  if (isSecretMissing(error)) {
+    const mend = 'Set the secret in the environment of the worker and start it again.';
+    return { cause: 'tool-error', disposition: 'mendable', message: safeMessage(messageOf(error)), mend, sent: 'no' };
+  }
   if (nameOf(error) === 'ToolUnreachable') return fromUnreachableTool(error as Error);
   const message = safeMessage(messageOf(error));
   const cause = nameOf(error) === 'TimeoutError' ? 'tool-timeout' : 'tool-error';
   return { cause, disposition: 'transient', message, sent: 'maybe' };
+}
+
+/** Tells whether a tool asked for a secret that its worker does not have: only a person can mend that, so the run waits. */
+export function isSecretMissing(error: unknown): boolean {
+  return nameOf(error) === 'SecretMissing';
 }
 
 /** Makes the failure that an activity throws: its type is the cause, its first detail the disposition. */

@@ -1,7 +1,7 @@
 import type { RunHandle, RunProgress, RunReader } from '../client/index.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { Cli } from './cli.ts';
-import { formatBlocked, formatPendingApproval } from './format/run.ts';
+import { formatBlocked, formatPendingApproval, formatUnknownEffect } from './format/run.ts';
 import { formatEntry } from './format/timeline.ts';
 import { formatDuration, oneLine } from './format/units.ts';
 
@@ -46,6 +46,8 @@ async function describePhase(
   if (blocked !== null) return formatBlocked(handle.id, blocked);
   if (phase === 'paused') return `is paused\n  perdure run resume ${handle.id}`;
   if (phase === 'running') return 'goes on';
+  const [unknown] = await reader.effects(null, { agentRunId: handle.id, state: 'unknown' });
+  if (phase === 'blocked' && unknown !== undefined) return formatUnknownEffect(unknown);
   const approvals = await reader.approvals(null, { agentRunId: handle.id, state: 'pending' });
   if (approvals.length > 0) return approvals.map(formatPendingApproval).join('\n');
   const pending = await handle.pending().catch(() => []);

@@ -168,7 +168,9 @@ async function resolve(
 ): Promise<{ kind: 'resolved' } | { kind: 'not-unknown'; state: EffectState }> {
   return db.transaction().execute(async (tx) => {
     const row = await lockRow(tx, tenant, key);
-    if (row.state !== 'unknown') return { kind: 'not-unknown', state: row.state };
+    // One that was stopped before its outcome was known is still intended; once nobody can send it any more a person may settle it.
+    const isOpen = row.state === 'intended' && row.wait_ms === 0;
+    if (row.state !== 'unknown' && !isOpen) return { kind: 'not-unknown', state: row.state };
     await tx
       .updateTable('effects')
       .set({ state: as.state, ref: as.ref, settled_at: sql<Date>`clock_timestamp()` })
@@ -179,7 +181,7 @@ async function resolve(
       principal: as.principal,
       action: 'effect.resolve',
       target: key,
-      before: { state: 'unknown' },
+      before: { state: row.state },
       after: { state: as.state, reason: as.reason },
     });
     return { kind: 'resolved' };

@@ -15,12 +15,26 @@ export async function loadAgents(directory: string): Promise<Map<string, Agent>>
   for (const entry of readdirSync(root, { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const file = ['agent.ts', 'agent.js'].map((name) => join(root, entry.name, name)).find((path) => existsSync(path));
     if (file === undefined) continue;
-    const { agent } = (await import(pathToFileURL(file).href)) as { agent?: Agent };
-    if (agent === undefined) throw new Error(`${file} must export "agent", made by defineAgent`);
+    const agent = await importAgent(file);
     if (agent.name !== entry.name) {
       throw new Error(`${file} defines the agent ${agent.name}; its folder must have the same name, not ${entry.name}`);
     }
     agents.set(agent.name, agent);
   }
   return agents;
+}
+
+async function importAgent(file: string): Promise<Agent> {
+  let exported: { readonly agent?: Partial<Agent> };
+  try {
+    exported = (await import(pathToFileURL(file).href)) as { agent?: Partial<Agent> };
+  } catch (error) {
+    throw new Error(`${file} cannot be loaded: ${error instanceof Error ? error.message : 'unknown reason'}`, {
+      cause: error,
+    });
+  }
+  const { agent } = exported;
+  if (agent?.name !== undefined && Array.isArray(agent.tools) && agent.requirements !== undefined)
+    return agent as Agent;
+  throw new Error(`${file} must export "agent", made by defineAgent`);
 }

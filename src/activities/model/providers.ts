@@ -96,7 +96,9 @@ function compatible(settings: ModelSettings, id: string, name: string): Resolved
   const model = wireModel({ provider: 'compatible', model: name, baseUrl, readKey, fetch: fetchOf(settings) });
   // The ceiling comes first: the name of a known model does not say what this server takes for it.
   const price = configuredCeiling(settings.env) ?? priceOfModel(name);
-  return { model, id, keyName: 'PERDURE_MODEL_API_KEY', price, simulated: false };
+  const isShared = !isSet(settings.env['PERDURE_MODEL_API_KEY']) && isSet(settings.env['OPENAI_API_KEY']);
+  const keyName = isShared ? 'OPENAI_API_KEY' : 'PERDURE_MODEL_API_KEY';
+  return { model, id, keyName, price, simulated: false };
 }
 
 function rehearsal(settings: ModelSettings, id: string, agent: string): ResolvedModel {

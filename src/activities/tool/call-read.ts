@@ -4,7 +4,7 @@ import type { JsonValue } from '../../domain/json.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import { closeObservation, type OpenObservation, openObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { classifyTool, toApplicationFailure } from '../failures.ts';
+import { classifyTool, isSecretMissing, toApplicationFailure } from '../failures.ts';
 import { observationOfAttempt } from './observe-attempt.ts';
 import { makeToolContext, type ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
@@ -46,7 +46,8 @@ async function afterFailedRead(
   });
   if (!isRefusal) {
     const isUnreachable = failure.sent === 'no';
-    if (isUnreachable && tool.whenUnavailable === 'block') throw toApplicationFailure(failure, { retryable: false });
+    if (isSecretMissing(error) || (isUnreachable && tool.whenUnavailable === 'block'))
+      throw toApplicationFailure(failure, { retryable: false });
     const hasTime = Date.now() - scheduledTimestampMs < LIMITS.retryMs;
     if (attempt < tool.attemptsMax && hasTime) {
       throw toApplicationFailure({ ...failure, disposition: 'transient' }, { retryable: true });

@@ -41,7 +41,7 @@ export function makeToolContext(
       const value = secret(name);
       if (value !== undefined && value !== '') return value;
       throw Object.assign(new Error(`the secret ${name} is not set on this worker; set it and the run goes on`), {
-        name: 'ToolUnreachable',
+        name: 'SecretMissing',
       });
     },
   };

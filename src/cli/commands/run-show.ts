@@ -29,11 +29,16 @@ type ShowOptions = CommonOptions & { readonly transcript?: boolean; readonly aud
 const STATE_MS = 1_000;
 
 async function rejectedMessages({ client }: OpenRuns, id: string): Promise<readonly RejectedMessage[] | null> {
-  const state = client
-    .run(id)
-    .state()
-    .catch(() => null);
-  return (await Promise.race([state, delay(STATE_MS, null, { ref: false })]))?.rejectedMessages ?? null;
+  return (await orNothing(client.run(id).state()))?.rejectedMessages ?? null;
+}
+
+async function openQuestion({ client }: OpenRuns, id: string): Promise<string | null> {
+  const pending = (await orNothing(client.run(id).pending())) ?? [];
+  return pending.flatMap((each) => (each.kind === 'question' ? [each.question] : []))[0] ?? null;
+}
+
+async function orNothing<Answer>(answer: Promise<Answer>): Promise<Answer | null> {
+  return Promise.race([answer.catch(() => null), delay(STATE_MS, null, { ref: false })]);
 }
 
 async function show(context: CommandContext, runs: OpenRuns, id: string, options: ShowOptions): Promise<void> {
@@ -55,6 +60,7 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
     approvals: await reader.approvals(tenant, { agentRunId: id }),
     effects: await reader.effects(tenant, { agentRunId: id }),
     rejected: run.end === null ? await rejectedMessages(runs, id) : null,
+    question: run.phase === 'waiting' ? await openQuestion(runs, id) : null,
     webUi,
   };
   const transcript = options.transcript === true ? await reader.transcript(tenant, id) : null;

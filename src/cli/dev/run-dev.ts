@@ -24,6 +24,7 @@ export async function runDev(context: CommandContext, options: DevOptions): Prom
       signal: interrupt.signal,
       onStarted: (what, stop) => started.push({ what, stop }),
     });
+    interrupt.signal.throwIfAborted();
     sayPlaces(context, platform);
     const sample = withRunsOn(cli, platform, (runs) =>
       runSample(context, runs, agent, { ...options, once: options.once === true, signal: interrupt.signal }),

@@ -14,15 +14,21 @@ export type RunView = {
   readonly effects: readonly EffectRecord[];
   /** Messages that the run has refused; null where no worker could tell. */
   readonly rejected: readonly RejectedMessage[] | null;
+  /** What the run asks the person it works for; null where it asks nothing, or no worker could tell. */
+  readonly question: string | null;
   readonly webUi: string | null;
 };
 
 /** Writes a run for a person. */
-export function formatRun({ run, timeline, answer, approvals, effects, rejected, webUi }: RunView): string {
+export function formatRun(view: RunView): string {
+  const { run, timeline, answer, approvals, effects, rejected, question, webUi } = view;
   const blocks = [headOf(run)];
   if (timeline.length > 0) blocks.push(formatTimeline(timeline));
   const pending = approvals.filter((approval) => approval.state === 'pending');
   blocks.push(...pending.map(formatPendingApproval));
+  if (question !== null) {
+    blocks.push(`Asks: ${oneLine(question)}\n  perdure run send ${run.id} "your answer"`);
+  }
   const unknown = run.end === null ? effects.filter((effect) => effect.state === 'unknown') : [];
   blocks.push(...unknown.map(formatUnknownEffect));
   blocks.push(...(rejected ?? []).map(({ kind, problem }) => `Refused a message (${kind}): ${oneLine(problem)}`));
@@ -85,7 +91,8 @@ export function formatBlocked(runId: string, { cause, message, mend }: Blocked):
   ].join('\n');
 }
 
-function formatUnknownEffect({ key, tool }: EffectRecord): string {
+/** Writes an effect that nobody knows of, and how to settle it. */
+export function formatUnknownEffect({ key, tool }: EffectRecord): string {
   return [
     `Nobody knows whether ${tool} happened. Look at its destination, then say what you found:`,
     `  perdure effect resolve ${key} --as succeeded --reason "what you saw"`,

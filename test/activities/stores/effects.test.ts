@@ -274,6 +274,14 @@ describe('the effect ledger', () => {
     ]);
   });
 
+  it("settles by a person's word what was left intended, once nobody can send it any more", async () => {
+    const intent = intend({ sendWithinMs: 1 });
+    await begin(intent);
+    await sleep(300);
+    const word = { state: 'failed', ref: 'seen', principal: 'bea', reason: 'the run was stopped' } as const;
+    assert.deepEqual(await stores.effects.resolve(stores.tenant, intent.key, word), { kind: 'resolved' });
+  });
+
   it('refuses a write whose approval is missing, pending, rejected or for other arguments', async () => {
     for (const id of ['missing', await ask(null, null), await ask(null, 'rejected'), await ask('other', 'approved')]) {
       const intent = intend({ approvalId: id });

@@ -223,4 +223,18 @@ describe('executeTool with a write', () => {
     assert.match(shown.note, /was made, but the output is not in its documented shape/);
     assert.deepEqual(await attemptsOf(run), [{ attempt: 1, outcome: 'succeeded' }]);
   });
+
+  it('blocks the run when the worker misses a secret, in a read too', async () => {
+    const tool = payTool({
+      effect: 'read',
+      secrets: ['BANK_KEY'],
+      run: (_, context) => Promise.resolve({ payment: context.secret('BANK_KEY') }),
+    });
+    const run = await admit(tool);
+    await assert.rejects(call(run, tool), {
+      type: 'tool-error',
+      nonRetryable: true,
+      message: /secret BANK_KEY is not set/,
+    });
+  });
 });
