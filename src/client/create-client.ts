@@ -24,8 +24,8 @@ export type PerdureClient = {
   readonly run: (agentRunId: string, options?: { readonly tenant?: string }) => RunHandle;
 };
 
-/** Three seconds: a worker answers in milliseconds, and a person is told within the time that a pause is noticed. */
-const ANSWER_MS = 3_000;
+/** Five seconds: a worker answers in milliseconds, a busy one in seconds, and a person still waits for the word that nobody answered. */
+const ANSWER_MS = 5_000;
 
 /** Makes a client on a connection of the caller's. Its `grpc.max_receive_message_length` should be raised, as `connect` does. */
 export function createClient(setup: ClientSetup): PerdureClient {

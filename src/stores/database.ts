@@ -77,6 +77,8 @@ export type Database = {
     tenant: string;
     run_id: string;
     turn: number;
+    head: string;
+    answer: string | null;
     result: Json<StoredReply>;
     created_at: DefaultMoment;
   };

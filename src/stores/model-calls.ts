@@ -134,7 +134,15 @@ async function settle(
     if (reply !== null) {
       await tx
         .insertInto('model_replies')
-        .values({ tenant, run_id: attempt.runId, turn: attempt.turn, result: JSON.stringify(reply) })
+        .values({
+          tenant,
+          run_id: attempt.runId,
+          turn: attempt.turn,
+          // Columns of their own: a reply may hold what PostgreSQL's JSON functions refuse to look into.
+          head: reply.head,
+          answer: reply.answer?.ref ?? null,
+          result: JSON.stringify(reply),
+        })
         .onConflict((conflict) => conflict.doNothing())
         .execute();
     }

@@ -45,13 +45,13 @@ async function findTexts(db: Db, tenant: string, runId: string): Promise<Texts |
     select r.scope,
            coalesce(
              case when r.run_end is not null then r.head end,
-             (select result ->> 'head' from perdure.model_replies m
+             (select m.head from perdure.model_replies m
                where m.tenant = r.tenant and m.run_id = r.id order by m.turn desc limit 1),
              r.head) as head,
            coalesce(
              r.run_end -> 'answer' ->> 'ref',
-             (select result -> 'answer' ->> 'ref' from perdure.model_replies m
-               where m.tenant = r.tenant and m.run_id = r.id and m.result -> 'answer' is not null
+             (select m.answer from perdure.model_replies m
+               where m.tenant = r.tenant and m.run_id = r.id and m.answer is not null
                order by m.turn desc limit 1)) as answer
       from perdure.runs r where r.tenant = ${tenant} and r.id = ${runId}`.execute(db);
   return rows[0] ?? null;

@@ -9,7 +9,7 @@ import type { Workers } from '../../src/workers/start-workers.ts';
 import { openPlatform, type Platform } from '../client/platform.ts';
 import { capturedCli, type Ended } from './captured-cli.ts';
 
-const refund = 'I am Jonas Weber, jonas.weber@example.com. Please refund my order A-1044, the desk is broken.';
+const refund = 'I am Jonas Weber, jonas.weber@example.com. Please refund my order A-1102, the desk is broken.';
 const lookUp = 'Where is my order A-1090? I am Liam Murphy.';
 
 describe('perdure chat', function () {
@@ -60,13 +60,13 @@ describe('perdure chat', function () {
   it('lets the person reject a call, and approve one', async () => {
     const rejected = await chat([refund, 'Do it!', '/reject', '/reject Send a photo first.', '/approve', '/exit']);
     assert.equal(rejected.exitCode, 0, rejected.said);
-    assert.match(rejected.said, /refundOrder waits for approval \(refund-above-100-usd\), until .*\n {2}\{.*"A-1044"/);
+    assert.match(rejected.said, /refundOrder waits for approval \(refund-above-100-usd\), until .*\n {2}\{.*"A-1102"/);
     assert.match(rejected.said, /not sent: first say \/approve or \/reject reason\nsay why: \/reject reason\n/);
     assert.match(rejected.said, /nothing waits for approval/);
     assert.match(rejected.out, /Send a photo first/);
     const approved = await chat([refund, '/approve']);
-    assert.match(approved.out, /249\.00 USD/);
-    assert.match(approved.said, /refundOrder@1 A-1044 {2}succeeded/);
+    assert.match(approved.out, /129\.50 USD/);
+    assert.match(approved.said, /refundOrder@1 A-1102 {2}succeeded/);
   });
 
   it('shows what waits to whoever comes back, as JSON where that is asked for', async () => {

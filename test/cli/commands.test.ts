@@ -73,7 +73,16 @@ describe('command line: commands', function () {
       assert.match(shown.out, expected);
     }
     const view = JSON.parse((await perdure('run', 'show', id, '--json')).out) as Record<string, unknown>;
-    assert.deepEqual(Object.keys(view), ['run', 'timeline', 'answer', 'approvals', 'effects', 'rejected', 'webUi']);
+    assert.deepEqual(Object.keys(view), [
+      'run',
+      'timeline',
+      'answer',
+      'approvals',
+      'effects',
+      'rejected',
+      'question',
+      'webUi',
+    ]);
     const tailed = await perdure('run', 'tail', id, '--json');
     const kinds = tailed.out.split('\n').map((line) => (JSON.parse(line) as { kind: string }).kind);
     assert.deepEqual([kinds[0], kinds.at(-2), kinds.at(-1)], ['began', 'ended', 'answer']);

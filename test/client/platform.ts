@@ -42,6 +42,8 @@ export async function openPlatform(): Promise<Platform> {
         reader,
         taskQueue: `${queuePrefix}-agents`,
         principal: 'tester',
+        // A busy machine may take its time: what is tested is the answer.
+        answerMs: 20_000,
         ...setup,
       }),
     startWorkers: async (queuePrefix) => {

@@ -101,6 +101,8 @@ const RUNS = [
      tenant text not null,
      run_id text not null,
      turn integer not null,
+     head text not null,
+     answer text,
      result json not null,
      created_at timestamptz not null default now(),
      primary key (tenant, run_id, turn))`,
