@@ -82,16 +82,6 @@ describe('a wait of days', () => {
     await assertTook(handle, DAY_MS);
   });
 
-  it('does not give a question more time because something else was said', async () => {
-    const handle = await platform.start('asker', 'Which?');
-    await untilAsked(platform, handle, 'question');
-    await environment.sleep(20 * HOUR_MS);
-    await update(handle, 'steer', { text: 'Be quick.' });
-    await until('guidance', async () => (await stateOf(handle)).waitingMessages === 0);
-    assert.equal((await handle.result()).outcome.kind, 'failed');
-    await assertTook(handle, DAY_MS);
-  });
-
   it('keeps a conversation ready for days, until its deadline', async () => {
     const handle = await platform.start('talker', 'Hello.', { kind: 'conversation' });
     await untilPhase(handle, 'waiting');
