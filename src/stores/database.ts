@@ -13,7 +13,7 @@ type Moment = ColumnType<Date, Date | string, Date | string>;
 type DefaultMoment = ColumnType<Date, Date | string | undefined, Date | string>;
 type Json<T extends object | null> = JSONColumnType<T>;
 
-type AttemptOutcome = 'succeeded' | 'failed' | 'not-sent' | 'lost' | 'never' | 'reconciled' | 'given-up';
+type AttemptOutcome = 'succeeded' | 'failed' | 'not-sent' | 'lost' | 'never' | 'reconciled';
 export type EffectState =
   'intended' | 'succeeded' | 'failed' | 'unknown' | 'compensating' | 'compensated' | 'compensation-unknown';
 export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'expired' | 'responded';

@@ -5,6 +5,7 @@ import { createModelActivities, createRunActivities, createToolActivity } from '
 import type { ActivityDependencies } from '../activities/dependencies.ts';
 import { createModels, effectiveModelId } from '../activities/model/providers.ts';
 import type { ScriptedModel } from '../activities/model/scripted-model.ts';
+import { servedTools } from '../activities/tool/find-tool.ts';
 import type { Agent } from '../authoring/define-agent.ts';
 import type { Environment, WorkerConfig } from '../runtime/config.ts';
 import { armFailpoints } from '../runtime/failpoints.ts';
@@ -136,9 +137,7 @@ async function workersOf(
     options.push({ taskQueue: `${queuePrefix}-models`, activities: createModelActivities(dependencies) });
   }
   if (roles.includes('tools')) {
-    const own = [...agents.values()].flatMap((agent) =>
-      [...agent.tools, ...(agent.previousTools ?? [])].flatMap(({ taskQueue }) => taskQueue ?? []),
-    );
+    const own = [...agents.values()].flatMap((agent) => servedTools(agent).flatMap(({ taskQueue }) => taskQueue ?? []));
     const queues = [`${queuePrefix}-tools`, ...new Set(own.map((name) => `${queuePrefix}-tool-${name}`))];
     options.push(...queues.map((taskQueue) => ({ taskQueue, activities: tool })));
   }

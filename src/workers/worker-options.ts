@@ -1,4 +1,5 @@
 import type { WorkerOptions } from '@temporalio/worker';
+import { servedTools } from '../activities/tool/find-tool.ts';
 import { isWrite } from '../domain/tool/contract.ts';
 import type { Agent } from '../authoring/define-agent.ts';
 
@@ -39,7 +40,7 @@ export const WORKFLOW_OPTIONS = {
 function longestSendMs(agents: Iterable<Agent>): number {
   let longest = GRACE_MS_MIN;
   for (const agent of agents) {
-    for (const { contract, timeoutMs } of [...agent.tools, ...(agent.previousTools ?? [])]) {
+    for (const { contract, timeoutMs } of servedTools(agent)) {
       if (isWrite(contract.effect)) longest = Math.max(longest, timeoutMs);
     }
   }

@@ -168,7 +168,7 @@ const EFFECTS = [
      call_index integer not null,
      args_hash text not null,
      worker text not null,
-     outcome text check (outcome in ('succeeded', 'failed', 'not-sent', 'lost', 'never', 'reconciled', 'given-up')),
+     outcome text check (outcome in ('succeeded', 'failed', 'not-sent', 'lost', 'never', 'reconciled')),
      message text,
      send_deadline timestamptz not null,
      opened_at timestamptz not null default now(),
