@@ -16,7 +16,7 @@ import { bundleWorkflows } from './bundle-workflows.ts';
 import { installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
 import { taskFailpoint } from './task-failpoint.ts';
-import { commonOptions, WORKFLOW_OPTIONS } from './worker-options.ts';
+import { commonOptions, MODEL_OPTIONS, WORKFLOW_OPTIONS } from './worker-options.ts';
 
 export type WorkersSetup = {
   readonly config: WorkerConfig;
@@ -134,7 +134,11 @@ async function workersOf(
     });
   }
   if (roles.includes('models')) {
-    options.push({ taskQueue: `${queuePrefix}-models`, activities: createModelActivities(dependencies) });
+    options.push({
+      taskQueue: `${queuePrefix}-models`,
+      activities: createModelActivities(dependencies),
+      ...MODEL_OPTIONS,
+    });
   }
   if (roles.includes('tools')) {
     const own = [...agents.values()].flatMap((agent) => servedTools(agent).flatMap(({ taskQueue }) => taskQueue ?? []));

@@ -36,6 +36,9 @@ export const WORKFLOW_OPTIONS = {
   stickyQueueScheduleToStartTimeout: 1_000,
 } satisfies Partial<WorkerOptions>;
 
+/** Options of the worker that calls models. A call waits, for half a minute or more, and holds neither a connection nor a core. */
+export const MODEL_OPTIONS = { maxConcurrentActivityTaskExecutions: 200 } satisfies Partial<WorkerOptions>;
+
 /** The longest time that a write may take: a stopping worker lets it finish. Reads and model calls that take longer are made again. */
 function longestSendMs(agents: Iterable<Agent>): number {
   let longest = GRACE_MS_MIN;

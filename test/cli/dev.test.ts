@@ -1,18 +1,12 @@
 // Goal: one command brings everything up, runs the reference agent and leaves nothing behind; a second one shares the servers.
 // Method: the real program in folders of its own, as processes.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { isProcessAlive } from '../../src/cli/dev-stack/process-identity.ts';
-import { readStackState } from '../../src/cli/dev-stack/stack-state.ts';
+import { startDev, stateOf } from '../support/dev-process.ts';
 import { testFolder } from '../support/servers.ts';
 import { until } from '../client/platform.ts';
-
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 describe('perdure dev', function () {
   this.timeout(180_000);
@@ -47,24 +41,26 @@ describe('perdure dev', function () {
     assert.equal((await first.ended).exitCode, 0);
     assert.deepEqual(servers.map(isProcessAlive), [false, false]);
   });
+
+  it('says which server has ended and stops, and goes on after the next start', async () => {
+    const cwd = await testFolder();
+    const first = startDev(cwd);
+    await until(async () => /ready; press Ctrl-C/.test(first.said()), 'the first');
+    const { temporal } = stateOf(cwd);
+    process.kill(temporal?.process.pid ?? 0, 'SIGKILL');
+    const { exitCode, said } = await first.ended;
+    assert.equal(exitCode, 1, said);
+    assert.match(said, /the Temporal server \(a server of this data folder\) has ended; start again/);
+    const second = await startDev(cwd, '--once').ended;
+    assert.match(second.out, /already refunded/, second.said);
+  });
+
+  it('says what is wrong with a data folder that cannot be written', async () => {
+    const cwd = await testFolder();
+    writeFileSync(join(cwd, '.data'), 'a file where the folder should be');
+    const { exitCode, said } = await startDev(cwd, '--once').ended;
+    assert.equal(exitCode, 1);
+    assert.match(said, /the data folder \S+\.data cannot be written \(EEXIST: file already exists\); make it writable/);
+    assert.doesNotMatch(said, /\n\s+at /, 'no stack trace');
+  });
 });
-
-function startDev(cwd: string, ...parameters: readonly string[]) {
-  const { PATH, HOME, XDG_CACHE_HOME, PERDURE_CACHE, PERDURE_TEMPORAL_CLI } = process.env;
-  const kept = { PATH, HOME, XDG_CACHE_HOME, PERDURE_CACHE, PERDURE_TEMPORAL_CLI };
-  const agents = { PERDURE_AGENTS_DIR: join(process.cwd(), 'agents'), TEMPORAL_CONFIG_FILE: join(cwd, 'none.toml') };
-  const child = spawn(process.execPath, [main, 'dev', ...parameters], { cwd, env: { ...kept, ...agents } });
-  let said = '';
-  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
-  const out = text(child.stdout);
-  const ended = once(child, 'close').then(async ([exitCode]) => ({
-    exitCode: exitCode as number | null,
-    out: await out,
-    said,
-  }));
-  return { ended, said: () => said, interrupt: () => child.kill('SIGINT') };
-}
-
-function stateOf(cwd: string) {
-  return readStackState(join(cwd, '.data', 'dev-stack.json'));
-}

@@ -182,6 +182,8 @@ describe('a turn', () => {
       return described.searchAttributes['PerdurePhase']?.[0] === 'waiting' ? described : null;
     });
     assert.equal(await waiting.staticSummary(), 'visible: Refund order A-1012.');
+    // A decision that comes before the question is written down needs no timer.
+    await until('the timer', async () => timersOf(await readHistory(platform, handle)).length === 2);
     await update(handle, 'decideApproval', { ...pending, decision: { kind: 'approve' } });
     const end = await handle.result();
     const ended = await handle.describe();

@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { bringUpPostgres } from './bring-up-postgres.ts';
 import { bringUpTemporal } from './bring-up-temporal.ts';
 import { withMachineLock } from './machine-lock.ts';
 import { isProcessAlive, type ProcessIdentity } from './process-identity.ts';
+import { requireUsableFolder } from './require-usable-folder.ts';
 import type { DevStack, StackRequest } from './stack.ts';
 import { stopPostgres } from './start-postgres.ts';
 import { stopTemporalServer } from './start-temporal-server.ts';
@@ -17,7 +17,7 @@ import { readStackState, writeStackState } from './stack-state.ts';
  */
 export async function bringUp(request: StackRequest): Promise<DevStack> {
   const dataDir = resolve(request.dataDir);
-  mkdirSync(dataDir, { recursive: true });
+  await requireUsableFolder(dataDir);
   const stateFile = join(dataDir, 'dev-stack.json');
   const lock = { path: `${stateFile}.lock`, activity: 'starting the servers', report: request.report };
   return withMachineLock(lock, async () => {

@@ -1,7 +1,9 @@
 import type { CommandContext } from '../command.ts';
 import type { DevOptions } from '../commands/dev.ts';
+import { watchServers } from '../dev-stack/watch-servers.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { findAgent, loadOwnAgents } from '../find-agent.ts';
+import { dataDirectory } from '../find-servers.ts';
 import { withRunsOn } from '../open-runs.ts';
 import { Interrupted, type Interrupt, listenForInterrupt } from './interrupt.ts';
 import { runSample } from './sample-run.ts';
@@ -29,12 +31,13 @@ export async function runDev(context: CommandContext, options: DevOptions): Prom
     const sample = withRunsOn(cli, platform, (runs) =>
       runSample(context, runs, agent, { ...options, once: options.once === true, signal: interrupt.signal }),
     );
-    // A worker that fails ends the wait; its error is the command's.
-    const exitCode = await Promise.race([sample, failureOf(platform)]);
+    // A worker or a server that fails ends the wait; its error is the command's.
+    const failure = Promise.race([failureOf(platform), failureOfServers(cli.cwd, interrupt)]);
+    const exitCode = await Promise.race([sample, failure]);
     if (options.once === true) return exitCode;
     if (!interrupt.signal.aborted) {
       cli.say('ready; press Ctrl-C to stop everything');
-      await Promise.race([interrupted(interrupt), failureOf(platform)]);
+      await Promise.race([interrupted(interrupt), failure]);
     }
     return EXIT.ok;
   } catch (error) {
@@ -58,6 +61,11 @@ function sayPlaces({ cli }: CommandContext, { temporal }: Platform): void {
 async function failureOf({ workers }: Platform): Promise<never> {
   await workers.finished;
   // It finishes without a failure only when it was shut down, and whoever did that is done waiting.
+  return new Promise<never>(() => undefined);
+}
+
+async function failureOfServers(cwd: string, { signal }: Interrupt): Promise<never> {
+  await watchServers(dataDirectory(cwd), signal);
   return new Promise<never>(() => undefined);
 }
 
