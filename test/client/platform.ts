@@ -17,8 +17,8 @@ export type Platform = {
   readonly connection: Connection;
   readonly reader: ReturnType<typeof createRunReader>;
   readonly connectClient: (setup: Partial<ClientSetup> & { readonly queuePrefix: string }) => PerdureClient;
-  /** Starts workers of all roles with the reference agents, on task queues of their own. */
-  readonly startWorkers: (queuePrefix: string) => Promise<Workers>;
+  /** Starts workers of all roles with the reference agents, or those of another folder, on task queues of their own. */
+  readonly startWorkers: (queuePrefix: string, agentsDirectory?: string) => Promise<Workers>;
   readonly close: () => Promise<void>;
 };
 
@@ -46,11 +46,12 @@ export async function openPlatform(): Promise<Platform> {
         answerMs: 20_000,
         ...setup,
       }),
-    startWorkers: async (queuePrefix) => {
+    startWorkers: async (queuePrefix, agentsDirectory = 'agents') => {
       const env = { DATABASE_URL: servers.postgres.url, PERDURE_QUEUE_PREFIX: queuePrefix, PERDURE_LOG_LEVEL: 'fatal' };
       const config = readWorkerConfig(env);
       const temporal = { connectionOptions: { address }, namespace };
-      return startWorkers({ config, temporal, agents: await loadAgents('agents'), env, logger: createLogger('fatal') });
+      const agents = await loadAgents(agentsDirectory);
+      return startWorkers({ config, temporal, agents, env, logger: createLogger('fatal') });
     },
     close: async () => {
       await connection.close();

@@ -36,6 +36,8 @@ export type PlantedExamples = {
   readonly typeCheck: () => Promise<string>;
   /** Loads the agents of a document as a worker does, and gives their names. */
   readonly loadAgents: (document: string) => Promise<readonly string[]>;
+  /** Where the agents of a document are. */
+  readonly agentsOf: (document: string) => string;
   readonly remove: () => Promise<void>;
 };
 
@@ -59,6 +61,7 @@ export async function plantExamples(examples: readonly Example[]): Promise<Plant
   return {
     typeCheck: () => compile(tree),
     loadAgents: async (document) => [...(await loadAgents(join(folderOf(document), 'agents'))).keys()],
+    agentsOf: (document) => join(folderOf(document), 'agents'),
     remove: () => rm(tree, { recursive: true, force: true }),
   };
 }
