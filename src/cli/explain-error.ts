@@ -1,6 +1,7 @@
 import { InvalidInput, MessageRejected, RunNotFound } from '../client/index.ts';
 import { ConfigurationError } from '../runtime/config.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
+import { inWordsOfPeople } from './words-of-people.ts';
 
 export type Explanation = { readonly message: string; readonly exitCode: ExitCode };
 
@@ -16,10 +17,10 @@ const TABLE_MISSING = /^(?:42P01|3F000)$/;
 /** Says in words what went wrong, and with which code the command ends. */
 export function explainError(error: unknown): Explanation {
   if (error instanceof CommandError) return { message: error.message, exitCode: error.exitCode };
-  if (error instanceof InvalidInput) return { message: error.message, exitCode: EXIT.usage };
+  if (error instanceof InvalidInput) return { message: inWordsOfPeople(error.message), exitCode: EXIT.usage };
   if (error instanceof ConfigurationError) return { message: error.message, exitCode: EXIT.usage };
   if (error instanceof RunNotFound) return { message: error.message, exitCode: EXIT.notFound };
-  if (error instanceof MessageRejected) return { message: error.message, exitCode: EXIT.conflict };
+  if (error instanceof MessageRejected) return { message: inWordsOfPeople(error.message), exitCode: EXIT.conflict };
   return explainOutside(error);
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { checkDatabaseUrl, checkTemporalAddress } from '../runtime/config.ts';
 import { DEFAULT_NAMESPACE } from '../runtime/connection.ts';
 import type { Cli } from './cli.ts';
 import { isProcessAlive } from './dev-stack/process-identity.ts';
@@ -37,6 +38,7 @@ export function findTemporal(cli: Pick<Cli, 'cwd' | 'env'>): TemporalPlace {
 export function configuredTemporal(env: NodeJS.ProcessEnv): TemporalPlace | null {
   const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: definedValues(env) });
   if (!connectionOptions.address) return null;
+  checkTemporalAddress(connectionOptions.address);
   return { connectionOptions, namespace: namespace ?? DEFAULT_NAMESPACE, uiUrl: null };
 }
 
@@ -56,7 +58,7 @@ export function localTemporal({
  */
 export function findDatabase(cli: Pick<Cli, 'cwd' | 'env'>): string {
   const configured = cli.env['DATABASE_URL'];
-  if (configured) return configured;
+  if (configured) return checkDatabaseUrl(configured);
   const { postgres } = stackOf(cli);
   const url = postgres?.url ?? null;
   if (postgres === undefined || url === null || !isProcessAlive(postgres.process)) {

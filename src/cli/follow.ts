@@ -4,6 +4,7 @@ import type { Cli } from './cli.ts';
 import { formatBlocked, formatPendingApproval, formatUnknownEffect } from './format/run.ts';
 import { formatEntry } from './format/timeline.ts';
 import { formatDuration, oneLine } from './format/units.ts';
+import { spellCommand } from './spell-command.ts';
 
 export type FollowTools = {
   readonly cli: Cli;
@@ -44,7 +45,7 @@ async function describePhase(
   { phase, blocked }: RunProgress & { kind: 'phase' },
 ): Promise<string> {
   if (blocked !== null) return formatBlocked(handle.id, blocked);
-  if (phase === 'paused') return `is paused\n  perdure run resume ${handle.id}`;
+  if (phase === 'paused') return `is paused\n  ${spellCommand(`run resume ${handle.id}`)}`;
   if (phase === 'running') return 'goes on';
   const [unknown] = await reader.effects(null, { agentRunId: handle.id, state: 'unknown' });
   if (phase === 'blocked' && unknown !== undefined) return formatUnknownEffect(unknown);
@@ -53,7 +54,7 @@ async function describePhase(
   const pending = await handle.pending().catch(() => []);
   const [question] = pending.flatMap((each) => (each.kind === 'question' ? [each.question] : []));
   const words = question === undefined ? await lastWords(handle) : `asks: ${oneLine(question)}`;
-  return `${words}\n  perdure run send ${handle.id} "your answer"`;
+  return `${words}\n  ${spellCommand(`run send ${handle.id} "your answer"`)}`;
 }
 
 /** A conversation that waits has said something; a run that waits for a top-up may have not. */

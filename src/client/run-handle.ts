@@ -62,6 +62,9 @@ export type RunHandle = {
   readonly follow: (options?: FollowOptions) => AsyncIterable<RunProgress>;
 };
 
+/** Statuses of an execution that takes nothing more. */
+const CLOSED: readonly string[] = ['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT'];
+
 /** Makes the handle of a run. A tenant of null is looked up where it is needed. */
 export function createRunHandle(context: ClientContext, id: string, tenant: string | null): RunHandle {
   const send = async <Kind extends RunMessageKind>(
@@ -107,9 +110,13 @@ export function createRunHandle(context: ClientContext, id: string, tenant: stri
     requestStop: async (reason, options) => send('requestStop', { reason: readText('reason', reason) }, options),
     cancel: async () => {
       try {
-        await context.temporal.workflow.getHandle(id).cancel();
+        const execution = context.temporal.workflow.getHandle(id);
+        // Temporal takes the cancellation of a closed execution as well, and nothing comes of it.
+        const { status } = await execution.describe();
+        if (CLOSED.includes(status.name)) throw await whyNotFound(context, id, new Error(`it is ${status.name}`));
+        await execution.cancel();
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError) throw await whyNotFound(context, id, 'cancel', error);
+        if (error instanceof WorkflowNotFoundError) throw await whyNotFound(context, id, error);
         throw error;
       }
     },

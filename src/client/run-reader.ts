@@ -1,4 +1,5 @@
 import type { MessagePart } from '../domain/model/message-part.ts';
+import type { RunReceipt } from '../domain/schemas/receipt.ts';
 import type {
   ApprovalFilter,
   ApprovalRecord,
@@ -22,6 +23,8 @@ export type RunReader = {
   readonly runs: (tenant: string | null, filter?: RunFilter) => Promise<readonly RunRecord[]>;
   /** Lists every attempt at a model or tool call, in the order they began. */
   readonly timeline: (tenant: string, agentRunId: string) => Promise<readonly TimelineEntry[]>;
+  /** Gives what every attempt cost, with the account that must agree. */
+  readonly receipt: (tenant: string, agentRunId: string) => Promise<RunReceipt | null>;
   /** Gives the text of the newest whole answer. */
   readonly answer: (tenant: string, agentRunId: string) => Promise<string | null>;
   /** Lists what was said and done, as the model reads it. */

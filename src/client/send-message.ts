@@ -42,14 +42,14 @@ export async function sendMessage<Kind extends RunMessageKind>(
     if (error instanceof WorkflowUpdateFailedError) {
       throw new MessageRejected(error.cause?.message ?? error.message, { cause: error });
     }
-    if (error instanceof WorkflowNotFoundError) throw await whyNotFound(context, agentRunId, kind, error);
+    if (error instanceof WorkflowNotFoundError) throw await whyNotFound(context, agentRunId, error);
     if (!isWorthASignal(error)) throw error;
   }
   try {
     await handle.signal(signal, ...args);
     return { result: 'sent' };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw await whyNotFound(context, agentRunId, kind, error);
+    if (error instanceof WorkflowNotFoundError) throw await whyNotFound(context, agentRunId, error);
     throw error;
   }
 }
@@ -63,12 +63,11 @@ function isWorthASignal(error: unknown): boolean {
 export async function whyNotFound(
   { temporal, namespace }: ClientContext,
   agentRunId: string,
-  what: RunMessageKind | 'cancel',
   cause: Error,
 ): Promise<Error> {
   try {
     const { status } = await temporal.workflow.getHandle(agentRunId).describe();
-    return new MessageRejected(`${what}: the run has ended (${status.name.toLowerCase()}); nothing can be changed`, {
+    return new MessageRejected(`the run has ended (${status.name.toLowerCase()}); nothing can be changed`, {
       cause,
     });
   } catch (error) {

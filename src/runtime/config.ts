@@ -51,11 +51,9 @@ export function readWorkerConfig(env: Environment): WorkerConfig {
 
 function readDatabaseUrl(env: Environment): string {
   const url = env['DATABASE_URL'];
-  if (url !== undefined && /^postgres(ql)?:\/\//.test(url)) return url;
+  if (url !== undefined && url !== '') return checkDatabaseUrl(url);
   throw new ConfigurationError(
-    url === undefined || url === ''
-      ? 'DATABASE_URL is not set; set it to postgres://user:password@host:port/database, or use npm start, which brings a database'
-      : 'DATABASE_URL must begin with postgres:// or postgresql://',
+    'DATABASE_URL is not set; set it to postgres://user:password@host:port/database, or use npm start, which brings a database',
   );
 }
 
@@ -88,4 +86,37 @@ function readWhole(
   throw new ConfigurationError(
     `${name} must be a whole number from ${min} to ${max}, got ${JSON.stringify(env[name])}`,
   );
+}
+
+/** A name, an IPv4 or a bracketed IPv6 address, and a port. */
+const HOST_AND_PORT = /^(?:\[[\da-fA-F:.]+\]|[^\s:/@[\]]+):(\d{1,5})$/;
+
+/**
+ * Checks where Temporal is before anything connects: what cannot be an address would be looked up as a name for as long as patience lasts.
+ *
+ * @throws ConfigurationError that says what was expected and what came.
+ */
+export function checkTemporalAddress(address: string): string {
+  const port = Number(HOST_AND_PORT.exec(address)?.[1] ?? 0);
+  if (port > 0 && port < 65_536) return address;
+  throw new ConfigurationError(
+    `TEMPORAL_ADDRESS (or the address of a profile) must be host:port, for example localhost:7233, got ${shown(address)}`,
+  );
+}
+
+/**
+ * Checks where the database is.
+ *
+ * @throws ConfigurationError that says what was expected and what came, without the password.
+ */
+export function checkDatabaseUrl(url: string): string {
+  if (/^postgres(?:ql)?:\/\//.test(url) && URL.canParse(url)) return url;
+  throw new ConfigurationError(`DATABASE_URL must be postgres://user:password@host:port/database, got ${shown(url)}`);
+}
+
+/** Characters of a value that a message repeats: enough to know it again. */
+const SHOWN_LENGTH_MAX = 80;
+
+function shown(value: string): string {
+  return JSON.stringify(value.replace(/^(\w+:\/\/)?.*@/s, '$1…@').slice(0, SHOWN_LENGTH_MAX));
 }

@@ -1,6 +1,7 @@
 import { Connection, type ConnectionOptions } from '@temporalio/client';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { checkTemporalAddress } from './config.ts';
 
 /**
  * Most bytes of one answer of the server. The default of 4 MiB breaks on a page of 256 history events with ordinary payloads.
@@ -29,7 +30,7 @@ export function temporalTarget(): TemporalTarget {
   const { address, tls, apiKey, metadata } = connectionOptions;
   return {
     connectionOptions: {
-      ...(address === undefined ? {} : { address }),
+      ...(address ? { address: checkTemporalAddress(address) } : {}),
       ...(tls === undefined ? {} : { tls }),
       ...(typeof apiKey === 'string' ? { apiKey } : {}),
       ...(metadata === undefined ? {} : { metadata }),

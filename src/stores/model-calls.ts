@@ -10,6 +10,7 @@ import {
   type OpenObservation,
   openObservation,
 } from './observations.ts';
+import { noteUncalled } from './uncalled-attempts.ts';
 
 export type Reservation = {
   readonly id: string;
@@ -73,10 +74,11 @@ async function reserve(
 ): Promise<Reserved> {
   const { runId, turn } = observation;
   return db.transaction().execute(async (tx) => {
+    const uncalled = async (why: Parameters<typeof noteUncalled>[3]) => noteUncalled(tx, tenant, observation, why);
     const account = await lockAccount(tx, tenant, runId);
     const total = { costPico: account.spent_pico, tokens: Number(account.spent_tokens) };
     const kept = await findReply(tx, tenant, runId, turn);
-    if (kept !== null) return { kind: 'replied', reply: kept, total };
+    if (kept !== null) return uncalled({ kind: 'replied', reply: kept, total });
     await tx
       .updateTable('budget_reservations')
       .set({ state: 'held' })
@@ -87,14 +89,15 @@ async function reserve(
       .execute();
     const calls = await countCalls(tx, tenant, runId, turn);
     if (calls.settled >= reservation.unusableMax)
-      return { kind: 'too-many-calls', what: 'unusable', calls: calls.settled };
+      return uncalled({ kind: 'too-many-calls', what: 'unusable', calls: calls.settled });
     if (calls.held >= reservation.unansweredMax)
-      return { kind: 'too-many-calls', what: 'unanswered', calls: calls.held };
+      return uncalled({ kind: 'too-many-calls', what: 'unanswered', calls: calls.held });
     const used = refusedBy(account, reservation, 'without-held');
-    if (used !== null) return { kind: 'budget-refused', dimension: used, total };
+    if (used !== null) return uncalled({ kind: 'budget-refused', dimension: used, total });
     const starved = refusedBy(account, reservation, 'with-held');
     if (starved !== null) {
-      return { kind: 'budget-held', dimension: starved, ...(await countHeld(tx, tenant, runId, account)) };
+      const held = await countHeld(tx, tenant, runId, account);
+      return uncalled({ kind: 'budget-held', dimension: starved, ...held });
     }
     await tx
       .insertInto('budget_reservations')
@@ -155,7 +158,8 @@ async function settle(
   });
 }
 
-async function lockAccount(tx: Db, tenant: string, runId: string) {
+/** Locks the account of a run: whoever moves its money waits here. */
+export async function lockAccount(tx: Db, tenant: string, runId: string) {
   return tx
     .selectFrom('budget_accounts')
     .selectAll()
@@ -187,13 +191,17 @@ async function countCalls(
 ): Promise<{ settled: number; held: number }> {
   const rows = await tx
     .selectFrom('budget_reservations')
-    .select(['state', sql<string>`count(*)`.as('calls')])
+    .select([
+      // What a provider was asked about was paid, and no reply of it came: the model may answer the next call.
+      sql<string>`case when state = 'settled' and closed_at is null then 'held' else state end`.as('known'),
+      sql<string>`count(*)`.as('calls'),
+    ])
     .where('tenant', '=', tenant)
     .where('run_id', '=', runId)
     .where('turn', '=', turn)
-    .groupBy('state')
+    .groupBy('known')
     .execute();
-  const count = (state: string): number => Number(rows.find((row) => row.state === state)?.calls ?? 0);
+  const count = (state: string): number => Number(rows.find((row) => row.known === state)?.calls ?? 0);
   return { settled: count('settled'), held: count('held') };
 }
 
@@ -220,7 +228,15 @@ async function countHeld(tx: Db, tenant: string, runId: string, account: Account
   return { calls: Number(calls), heldPico: BigInt(account.held_pico), heldTokens: Number(account.held_tokens) };
 }
 
-async function chargeReservation(tx: Db, tenant: string, runId: string, id: string, charge: Charge): Promise<void> {
+/** Charges a reservation and its account, once. Tells whether this call did it. A reservation that its own attempt did not close has no time of it. */
+export async function chargeReservation(
+  tx: Db,
+  tenant: string,
+  runId: string,
+  id: string,
+  charge: Charge,
+  { closedAt = new Date() }: { readonly closedAt?: Date | null } = {},
+): Promise<boolean> {
   if (charge.kind === 'held') {
     await tx
       .updateTable('budget_reservations')
@@ -229,7 +245,7 @@ async function chargeReservation(tx: Db, tenant: string, runId: string, id: stri
       .where('id', '=', id)
       .where('state', '=', 'reserved')
       .execute();
-    return;
+    return false;
   }
   const settled = charge.kind === 'settled' ? charge : { costPico: 0n, tokens: 0 };
   const row = await tx
@@ -238,14 +254,14 @@ async function chargeReservation(tx: Db, tenant: string, runId: string, id: stri
       state: charge.kind === 'settled' ? 'settled' : 'released',
       actual_pico: settled.costPico,
       actual_tokens: settled.tokens,
-      closed_at: new Date(),
+      closed_at: closedAt,
     })
     .where('tenant', '=', tenant)
     .where('id', '=', id)
     .where('state', 'in', ['reserved', 'held'])
     .returning(['worst_pico', 'worst_tokens'])
     .executeTakeFirst();
-  if (row === undefined) return;
+  if (row === undefined) return false;
   await moveHeld(tx, tenant, runId, -BigInt(row.worst_pico), -BigInt(row.worst_tokens));
   await tx
     .updateTable('budget_accounts')
@@ -257,6 +273,7 @@ async function chargeReservation(tx: Db, tenant: string, runId: string, id: stri
     .where('kind', '=', 'run')
     .where('id', '=', runId)
     .execute();
+  return true;
 }
 
 async function moveHeld(tx: Db, tenant: string, runId: string, pico: bigint, tokens: bigint): Promise<void> {

@@ -3,6 +3,7 @@ import type { MessagePart } from '../domain/model/message-part.ts';
 import type { ApprovalFilter, EffectFilter, RunFilter } from '../domain/schemas/run-records.ts';
 import { type Db, openDatabase } from './database.ts';
 import { readApprovals, readAudit, readEffects } from './ledger-reader.ts';
+import { readReceipt } from './receipt-reader.ts';
 import { findTenant, readRun, readRuns } from './run-row-reader.ts';
 import { createStores, type Stores } from './stores.ts';
 import { readTimeline } from './timeline-reader.ts';
@@ -14,6 +15,7 @@ export function createRunReader({ db, transcripts }: Pick<Stores, 'db' | 'transc
     run: (tenant: string, runId: string) => readRun(db, tenant, runId),
     runs: (tenant: string | null, filter?: RunFilter) => readRuns(db, tenant, filter),
     timeline: (tenant: string, runId: string) => readTimeline(db, tenant, runId),
+    receipt: (tenant: string, runId: string) => readReceipt(db, tenant, runId),
     async answer(tenant: string, runId: string): Promise<string | null> {
       const found = await findTexts(db, tenant, runId);
       if (found === null || found.answer === null) return null;

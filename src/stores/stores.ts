@@ -8,6 +8,7 @@ import { createRunMessages } from './run-messages.ts';
 import { createRuns } from './runs.ts';
 import { createScopes } from './scopes.ts';
 import { createTranscripts, DEFAULT_CACHE_BYTES } from './transcripts.ts';
+import { createUnansweredCalls } from './unanswered-calls.ts';
 
 export type Stores = ReturnType<typeof createStores>;
 
@@ -22,6 +23,7 @@ export function createStores(db: Db, { transcriptCacheBytes = DEFAULT_CACHE_BYTE
     runs: createRuns(db),
     runMessages: createRunMessages(db),
     modelCalls: createModelCalls(db, failpoint),
+    unansweredCalls: createUnansweredCalls(db),
     effects: createEffects(db, failpoint),
     approvals: createApprovals(db),
   };

@@ -100,11 +100,10 @@ describe('command line: commands', function () {
       (await perdure('run', 'show', id)).out,
       /Waits for approval of refundOrder[^]*perdure approve decide \w{22} --approve/,
     );
-    await perdure('approve', 'decide', id, '--edit', '{"orderId":7}');
-    await until(
-      async () => /Refused a message \(decideApproval\)/.test((await perdure('run', 'show', id)).out),
-      'the refusal',
-    );
+    const unfit = await perdure('approve', 'decide', id, '--edit', '{"orderId":7}');
+    assert.deepEqual([unfit.exitCode, unfit.out], [5, 'refused']);
+    assert.match(unfit.said, /^nothing was approved: the edited arguments are not valid: .*orderId/);
+    assert.match((await perdure('run', 'show', id)).out, /Refused a message \(approval decision\)/);
     const edit = '{"orderId":"A-1044","amountUsd":120,"reason":"damaged"}';
     const decided = await perdure('approve', 'decide', approval?.id ?? '', '--edit', edit, '--as', 'anna');
     assert.deepEqual([decided.exitCode, decided.out], [0, 'applied']);
@@ -130,12 +129,30 @@ describe('command line: commands', function () {
     const tailed = await perdure('run', 'tail', id);
     assert.equal(tailed.exitCode, 1);
     assert.match(tailed.said, /cancelled: enough/);
-    const late = await perdure('run', 'steer', id, 'Hello?');
-    assert.deepEqual(
-      [late.exitCode, late.said],
-      [5, 'error: steer: the run has ended (completed); nothing can be changed'],
-    );
+    for (const late of [
+      ['send', id, 'Hello?'],
+      ['steer', id, 'Hello?'],
+      ['pause', id],
+      ['cancel', id],
+    ]) {
+      const { exitCode, out, said } = await perdure('run', ...late);
+      assert.deepEqual(
+        [exitCode, out, said],
+        [5, '', `error: run ${id} has ended (cancelled: enough); nothing was sent, and nothing can be changed`],
+      );
+    }
+    const client = platform.connectClient({ queuePrefix: 'cli' });
+    await assert.rejects(client.run(id).cancel(), /^MessageRejected: the run has ended \(completed\)/);
     assert.equal((await perdure('run', 'pause', '0000000000000000000000')).exitCode, 4);
+  });
+
+  it('starts a run for somebody else, and says once that it was cancelled', async () => {
+    const { id } = (await start('I want a refund.', '--conversation', '--as', 'anna')) as { id: string };
+    await until(async () => (await platform.reader.run('default', id))?.phase === 'waiting', 'the question');
+    assert.match((await perdure('run', 'show', id)).out, / · started by anna · /);
+    assert.equal((await perdure('run', 'cancel', id)).exitCode, 0);
+    await untilEnded(id);
+    assert.match((await perdure('run', 'show', id)).out, / · support · cancelled\n/);
   });
 
   it('settles an effect that nobody knows of', async () => {

@@ -4,9 +4,12 @@ import assert from 'node:assert/strict';
 import { InvalidInput, MessageRejected, RunNotFound } from '../../src/client/index.ts';
 import { CommandError, EXIT } from '../../src/cli/exit.ts';
 import { explainError } from '../../src/cli/explain-error.ts';
+import { formatOutcome } from '../../src/cli/format/run.ts';
 import { formatTable } from '../../src/cli/format/table.ts';
 import { formatCost, formatDuration, oneLine } from '../../src/cli/format/units.ts';
+import { respell, spellCommand } from '../../src/cli/spell-command.ts';
 import { editDistance, suggest } from '../../src/cli/suggest.ts';
+import { readFiles } from '../tidy/repository.ts';
 
 const grpc = (code: number): Error => Object.assign(new Error('from the server'), { code });
 
@@ -57,6 +60,45 @@ describe('command line: words', () => {
     assert.equal(oneLine('a\u001b[31m\n b\u009b'), 'a\uFFFD[31m b\uFFFD');
   });
 
+  for (const [npm, spelled] of [
+    [{ npm_lifecycle_event: 'perdure', npm_command: 'run-script' }, 'npm run perdure -- run ls'],
+    [{ npm_lifecycle_event: 'start', npm_command: 'start' }, 'npm run perdure -- run ls'],
+    [{ npm_lifecycle_event: 'npx', npm_command: 'exec' }, 'perdure run ls'],
+    [{ npm_lifecycle_event: 'test', npm_command: 'test' }, 'perdure run ls'],
+    [{}, 'perdure run ls'],
+  ] as const) {
+    it(`spells commands as ${spelled} for ${JSON.stringify(npm)}`, () => {
+      assert.equal(spellCommand('run ls', npm), spelled);
+    });
+  }
+
+  it('spells the commands in a text of a worker', () => {
+    assert.equal(
+      respell('Raise it: perdure run top-up r1 --usd AMOUNT. Perdure runs on.', { npm_lifecycle_event: 'perdure' }),
+      'Raise it: npm run perdure -- run top-up r1 --usd AMOUNT. Perdure runs on.',
+    );
+  });
+
+  it('spells commands in one place', () => {
+    const hints = /(?:npx perdure|npm run perdure|[`'" (]perdure (?:run|approve|effect|agent|chat) [\w-]*[^']*\$\{)/;
+    const stray = readFiles('src/cli', '.ts').flatMap(({ path, text }) =>
+      text.split('\n').flatMap((line) => (hints.test(line) ? [`${path}: ${line.trim()}`] : [])),
+    );
+    assert.deepEqual(
+      stray.filter((line) => !/^src\/cli\/spell-command\.ts|examples: \[|\$\{ID\}/.test(line)),
+      [],
+    );
+  });
+
+  for (const [outcome, text] of [
+    [{ kind: 'cancelled', reason: 'cancelled' }, 'cancelled'],
+    [{ kind: 'cancelled', reason: 'enough' }, 'cancelled: enough'],
+  ] as const) {
+    it(`says of a run that ended ${JSON.stringify(outcome)}: ${text}`, () => {
+      assert.equal(formatOutcome(outcome), text);
+    });
+  }
+
   it('lines columns up', () => {
     const columns = [{ heading: 'name' }, { heading: 'cost', align: 'right' as const }, { heading: 'note' }];
     assert.equal(
@@ -73,6 +115,7 @@ describe('command line: words', () => {
     ['input that was refused', new InvalidInput('bad'), EXIT.usage, /^bad$/],
     ['a run that is not there', new RunNotFound('r1', 'namespace n'), EXIT.notFound, /no run r1 in namespace n/],
     ['a message that was refused', new MessageRejected('ended'), EXIT.conflict, /^ended$/],
+    ['names that only code uses', new InvalidInput('startKey is long'), EXIT.usage, /^--key is long$/],
     [
       'a server that denies',
       new Error('failed', { cause: grpc(7) }),

@@ -54,6 +54,25 @@ describe('command line: usage', () => {
     });
   }
 
+  for (const [variables, said] of [
+    [{ TEMPORAL_ADDRESS: 'junk' }, /^error: TEMPORAL_ADDRESS .* must be host:port, .* got "junk"$/],
+    [{ TEMPORAL_ADDRESS: 'http://localhost:7233' }, /^error: TEMPORAL_ADDRESS .* got "http:\/\/localhost:7233"$/],
+    [{ TEMPORAL_ADDRESS: 'localhost:0' }, /^error: TEMPORAL_ADDRESS .* got "localhost:0"$/],
+    [{ DATABASE_URL: 'junk' }, /^error: DATABASE_URL must be postgres:\/\/user:password@host.* got "junk"$/],
+    [{ DATABASE_URL: 'mysql://root:secret@db/x' }, /^error: DATABASE_URL must be .* got "mysql:\/\/…@db\/x"$/],
+    [
+      { DATABASE_URL: 'postgres://me:secret@db:99999/x' },
+      /^error: DATABASE_URL must be .* got "postgres:\/\/…@db:99999\/x"$/,
+    ],
+  ] as const) {
+    it(`says what is wrong with ${JSON.stringify(variables)}`, async () => {
+      const reachable = { TEMPORAL_ADDRESS: 'localhost:7233', DATABASE_URL: 'postgres://localhost:5433/perdure' };
+      const ended = await capturedCli({ ...env, ...reachable, ...variables }, { cwd: nowhere })('run', 'ls');
+      assert.match(ended.said, said);
+      assert.deepEqual([ended.exitCode, ended.out], [2, '']);
+    });
+  }
+
   it('shows the whole error only when asked to', async () => {
     assert.match((await perdure('run', 'ls', '--verbose')).said, /\n\s+at /);
     assert.match((await capturedCli({ ...env, PERDURE_DEBUG: '1' }, { cwd: nowhere })('run', 'ls')).said, /\n\s+at /);

@@ -93,6 +93,10 @@ export async function startProviderServer(port = 0): Promise<ProviderServer> {
     void serve(request, response).catch(() => response.destroy());
   });
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (request.method === 'GET') {
+      tellUsage(ledger, request, response);
+      return;
+    }
     const body = JSON.parse(await readText(request)) as ProviderRequest;
     const behaviour = queue.shift() ?? (typeof answer === 'function' ? answer(body) : answer);
     const entry: LedgerEntry = {
@@ -128,6 +132,15 @@ export async function startProviderServer(port = 0): Promise<ProviderServer> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Says what a call was charged, by the caller's own id for it. What did not arrive, or is not finished, is not found. */
+function tellUsage(ledger: readonly LedgerEntry[], request: IncomingMessage, response: ServerResponse): void {
+  const id = decodeURIComponent((request.url ?? '').split('/').at(-1) ?? '');
+  const entry = ledger.find(({ clientRequestId }) => clientRequestId === id);
+  const isKnown = entry !== undefined && (entry.charged !== null || entry.behaviour === 'status');
+  response.writeHead(isKnown ? 200 : 404, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(isKnown ? { usage: entry.charged } : { error: { message: 'no such call' } }));
 }
 
 /** Bodies and statuses as providers send them. */

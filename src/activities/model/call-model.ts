@@ -19,6 +19,7 @@ import { untilStored } from '../until-stored.ts';
 import { invokeModel, type ModelReply, type ResolvedModel } from './invoke-model.ts';
 import { ModelReplyError, ModelUnavailable } from './model-errors.ts';
 import { keepReply } from './keep-reply.ts';
+import { settleEarlier } from './settle-earlier.ts';
 
 /** Paid replies of one turn that were of no use, before the run gives up: a model that breaks off this often will not answer. */
 const UNUSABLE_CALLS_MAX = 8;
@@ -62,6 +63,7 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     const { turn, facts } = call;
     await dependencies.failpoint('model:before-reserve');
     const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
+    await askAboutEarlier(dependencies, call);
     const reserved = await reserve(dependencies, call, attempt.reservationId);
     if (reserved.kind === 'replied') return { ...reserved.reply, total: reserved.total };
     if (reserved.kind === 'budget-refused') return reserved;
@@ -104,6 +106,13 @@ async function keep(
     await untilStored(async () => modelCalls.settle(call.tenant, attempt, charge, closed, null));
     throw notKept(call, message);
   }
+}
+
+/** Asks the provider what earlier attempts cost, where it can be asked: what they hold is free for this call then. */
+async function askAboutEarlier({ stores, models }: ActivityDependencies, call: Call): Promise<void> {
+  const { tenant, facts, resolved, price } = call;
+  const lookUp = models.usageLookup?.(resolved.id) ?? null;
+  await settleEarlier(stores, lookUp, { tenant, runId: facts.id, modelId: resolved.id, price });
 }
 
 async function prepare({ stores, models }: ActivityDependencies, input: CallModelInput): Promise<Call> {
@@ -192,6 +201,7 @@ async function invoke({ stores }: ActivityDependencies, call: Call, attempt: Mod
       message: failure.message,
       model: call.resolved.id,
       priceVersion: call.price.version,
+      ...usageOfFailure(call, error),
     };
     const settle = async () => stores.modelCalls.settle(call.tenant, attempt, charge, closed, null);
     // Where this cannot be written the reservation stays, and the next attempt takes it for held: the failure itself matters more. A charge
@@ -209,8 +219,16 @@ function chargeOfFailure(call: Call, error: unknown, sent: 'no' | 'maybe'): Char
   return sent === 'no' ? { kind: 'free' } : { kind: 'held' };
 }
 
+/** What is known of a reply that was paid for and could not be used. */
+function usageOfFailure(call: Call, error: unknown) {
+  if (!(error instanceof ModelReplyError) || error.usage === null) return {};
+  const { usage } = error;
+  return { usage, costPico: costOf(call.price, usage), isCostSimulated: call.resolved.simulated };
+}
+
 function chargeDetails(call: Call, reply: ModelReply) {
   return {
+    ...(reply.usageEstimated ? { message: 'the provider named no usage: this is the most that it can have been' } : {}),
     model: reply.modelId,
     usage: reply.usage,
     costPico: costOf(call.price, reply.usage),

@@ -3,6 +3,7 @@ import type { ModelChoice } from '../../domain/model/model-policy.ts';
 import { ceilingPrice, priceOfModel, simulatedPrice } from '../../domain/model/price-table.ts';
 import type { ModelPrice } from '../../domain/model/price.ts';
 import type { ResolvedModel } from './invoke-model.ts';
+import { type UsageLookup, usageLookup } from './look-up-usage.ts';
 import { ModelUnavailable } from './model-errors.ts';
 import { rehearsalModel } from './rehearsal-model.ts';
 import type { ScriptedModel } from './scripted-model.ts';
@@ -30,6 +31,8 @@ export type Models = {
    * @throws ModelUnavailable when this worker has no such model; a missing key shows at the call.
    */
   readonly resolve: (choice: ModelChoice) => ResolvedModel;
+  /** Finds how to ask what a model's provider has charged for a call. Null where it cannot be asked. */
+  readonly usageLookup?: (modelId: string) => UsageLookup | null;
 };
 
 const OPENAI_BASE_URL = 'https://api.openai.com/v1';
@@ -38,6 +41,14 @@ const DEFAULT_MODEL = 'gpt-5-mini';
 /** Makes the models that a worker can call. */
 export function createModels(settings: ModelSettings): Models {
   return {
+    usageLookup: (modelId) =>
+      modelId.startsWith('openai-compatible:')
+        ? usageLookup({
+            template: settings.env['PERDURE_MODEL_USAGE_URL'],
+            readKey: compatibleKey(settings),
+            fetch: fetchOf(settings),
+          })
+        : null,
     resolve: ({ id }) => {
       const colon = id.indexOf(':');
       const provider = id.slice(0, Math.max(0, colon));
@@ -90,15 +101,18 @@ function compatible(settings: ModelSettings, id: string, name: string): Resolved
     const mend = 'Set PERDURE_MODEL_BASE_URL to the address of the server, for example http://localhost:11434/v1.';
     throw new ModelUnavailable('model-error', `${id} has no server: PERDURE_MODEL_BASE_URL is not set`, mend);
   }
-  // A local server may need no key, so a missing one is not refused here.
-  const readKey = (): string =>
-    readSecret(settings, 'PERDURE_MODEL_API_KEY') ?? readSecret(settings, 'OPENAI_API_KEY') ?? '';
+  const readKey = compatibleKey(settings);
   const model = wireModel({ provider: 'compatible', model: name, baseUrl, readKey, fetch: fetchOf(settings) });
   // The ceiling comes first: the name of a known model does not say what this server takes for it.
   const price = configuredCeiling(settings.env) ?? priceOfModel(name);
   const isShared = !isSet(settings.env['PERDURE_MODEL_API_KEY']) && isSet(settings.env['OPENAI_API_KEY']);
   const keyName = isShared ? 'OPENAI_API_KEY' : 'PERDURE_MODEL_API_KEY';
   return { model, id, keyName, price, simulated: false };
+}
+
+/** A local server may need no key, so a missing one is not refused here. */
+function compatibleKey(settings: ModelSettings): () => string {
+  return () => readSecret(settings, 'PERDURE_MODEL_API_KEY') ?? readSecret(settings, 'OPENAI_API_KEY') ?? '';
 }
 
 function rehearsal(settings: ModelSettings, id: string, agent: string): ResolvedModel {

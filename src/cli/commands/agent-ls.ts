@@ -5,6 +5,7 @@ import { loadOwnAgents } from '../find-agent.ts';
 import { formatTable } from '../format/table.ts';
 import { oneLine } from '../format/units.ts';
 import { formatCap } from './agent-format.ts';
+import { spellCommand } from '../spell-command.ts';
 
 type ListedAgent = {
   readonly name: string;
@@ -34,7 +35,7 @@ export function addAgentLs(parent: Command, context: CommandContext): void {
         model: effectiveModelId(models.standard.id, cli.env),
       }),
     );
-    if (agents.length === 0) cli.say('no agents; perdure agent new makes one');
+    if (agents.length === 0) cli.say(`no agents; ${spellCommand('agent new')} makes one`);
     if (agents.length > 0 || options.json === true) printData(context, options, agents, () => formatAgents(agents));
   });
 }

@@ -7,6 +7,7 @@ import { renderAgent } from '../agent-template/render-agent.ts';
 import type { Cli } from '../cli.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
+import { spellCommand } from '../spell-command.ts';
 
 /** As many characters as `defineAgent` takes. */
 const NAME_LENGTH_MAX = 48;
@@ -91,7 +92,7 @@ function nextSteps(name: string, paths: readonly string[]): readonly string[] {
   return [
     `npx mocha ${test}`,
     `npm start -- --agent ${name}`,
-    `perdure agent show ${name}`,
+    spellCommand(`agent show ${name}`),
     `then put your own tools into agents/${name}/agent.ts; docs/write-a-tool.md says how`,
   ];
 }

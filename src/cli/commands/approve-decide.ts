@@ -1,18 +1,11 @@
 import type { Command } from 'commander';
 import type { ApprovalDecision } from '../../domain/run/message.ts';
 import type { JsonValue } from '../../domain/json.ts';
-import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
+import { addCommand, type CommandContext, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
-
-type Options = CommonOptions & {
-  readonly approve?: boolean;
-  readonly reject?: string;
-  readonly edit?: string;
-  readonly respond?: string;
-  readonly as?: string;
-  readonly key?: string;
-};
+import { spellCommand } from '../spell-command.ts';
+import { type DecideOptions as Options, decideByEdit } from './approve-edit.ts';
 
 /** What a decision is about: the run, and the approval with the arguments as the list shows them. */
 type Target = {
@@ -53,6 +46,10 @@ async function decide(
   { decision, options }: { readonly decision: ApprovalDecision; readonly options: Options },
 ): Promise<void> {
   const { runId, tenant, ...approval } = await findTarget(runs, id);
+  if (decision.kind === 'edit') {
+    await decideByEdit(context, runs, { runId, tenant, ...approval, decision, options });
+    return;
+  }
   const { result } = await runs.client.run(runId, { tenant }).decideApproval({
     decision,
     ...approval,
@@ -61,7 +58,6 @@ async function decide(
   });
   printData(context, options, { runId, ...approval, decision: decision.kind, result }, () => result);
   if (result === 'sent') context.cli.say('no worker answered; the decision is recorded and holds when one is back');
-  if (decision.kind === 'edit') context.cli.say(`arguments that do not fit are refused: perdure run show ${runId}`);
 }
 
 async function findTarget({ reader }: OpenRuns, id: string): Promise<Target> {
@@ -74,7 +70,10 @@ async function findTarget({ reader }: OpenRuns, id: string): Promise<Target> {
   }
   const tenant = await reader.findTenant(id);
   if (tenant !== null) return { runId: id, tenant };
-  throw new CommandError(EXIT.notFound, `there is no approval and no run ${id}; perdure approve ls lists what waits`);
+  throw new CommandError(
+    EXIT.notFound,
+    `there is no approval and no run ${id}; ${spellCommand('approve ls')} lists what waits`,
+  );
 }
 
 function readDecision({ approve, reject, edit, respond }: Options): ApprovalDecision {

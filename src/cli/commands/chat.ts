@@ -15,6 +15,7 @@ import { formatBlocked, formatOutcome, formatUse } from '../format/run.ts';
 import { formatEntry } from '../format/timeline.ts';
 import { formatMoment, plain } from '../format/units.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
+import { spellCommand } from '../spell-command.ts';
 
 type Options = CommonOptions & {
   readonly conversation?: string;
@@ -104,7 +105,9 @@ async function converse(chat: Chat): Promise<ExitCode> {
     if (standstill.kind === 'ended') return endOf(chat, talk, standstill.end);
     const line = standstill.kind === 'called' ? standstill.line : await lines.next();
     if (line === null || line === '/exit') {
-      say(talk === null ? 'nothing was said' : `it waits. Go on: perdure chat ${agent} --conversation ${key}`);
+      say(
+        talk === null ? 'nothing was said' : `it waits. Go on: ${spellCommand(`chat ${agent} --conversation ${key}`)}`,
+      );
       return EXIT.ok;
     }
     if (line.trim() === '') continue;
@@ -138,7 +141,10 @@ async function findConversation(chat: Chat, key: string): Promise<Talk | null> {
   }
   if (record.end !== null) {
     const outcome = formatOutcome(record.end.outcome);
-    throw new CommandError(EXIT.conflict, `the conversation ${key} is over (${outcome}); perdure run show ${id}`);
+    throw new CommandError(
+      EXIT.conflict,
+      `the conversation ${key} is over (${outcome}); ${spellCommand(`run show ${id}`)}`,
+    );
   }
   const known = await runs.reader.timeline(tenant, id);
   return openTalk(
@@ -262,8 +268,8 @@ async function standstillOf(
 
 function troubleOf({ id, phase, blocked }: RunRecord): string {
   if (blocked !== null) return formatBlocked(id, blocked);
-  if (phase === 'blocked') return `it stands still: perdure run show ${id}`;
-  return phase === 'paused' ? `it is paused: perdure run resume ${id}` : '';
+  if (phase === 'blocked') return `it stands still: ${spellCommand(`run show ${id}`)}`;
+  return phase === 'paused' ? `it is paused: ${spellCommand(`run resume ${id}`)}` : '';
 }
 
 /** Prints what the agent said on stdout, and what the person is asked. */

@@ -6,6 +6,7 @@ import { textProblem } from '../../domain/text-problem.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
+import { spellCommand } from '../spell-command.ts';
 
 type Options = CommonOptions & {
   readonly as: 'succeeded' | 'failed';
@@ -22,7 +23,7 @@ export function addEffectResolve(parent: Command, context: CommandContext): void
       'perdure effect resolve 0aB1cD2eF3gH4iJ5kL6mN7 --as succeeded --reason "Refund R-5003 is in the ledger."',
     ],
   })
-    .argument('<key>', 'key of the effect, from perdure effect ls --state unknown')
+    .argument('<key>', `key of the effect, from ${spellCommand('effect ls --state unknown')}`)
     .addOption(
       new Option('--as <outcome>', 'what you found at the destination')
         .choices(['succeeded', 'failed'])
@@ -42,7 +43,7 @@ async function resolve(context: CommandContext, runs: OpenRuns, key: string, opt
   if (effect === undefined) {
     throw new CommandError(
       EXIT.notFound,
-      `there is no effect ${key}; perdure effect ls --state unknown lists the open ones`,
+      `there is no effect ${key}; ${spellCommand('effect ls --state unknown')} lists the open ones`,
     );
   }
   const principal = options.by ?? context.cli.account;

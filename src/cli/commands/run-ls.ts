@@ -6,6 +6,7 @@ import { formatStanding } from '../format/run.ts';
 import { formatTable } from '../format/table.ts';
 import { formatCost, formatMoment } from '../format/units.ts';
 import { withRuns } from '../open-runs.ts';
+import { spellCommand } from '../spell-command.ts';
 
 type Options = CommonOptions & {
   readonly tenant?: string;
@@ -29,7 +30,7 @@ export function addRunLs(parent: Command, context: CommandContext): void {
       const { tenant, agent, phase, limit } = options;
       const filter = { limit, ...(agent === undefined ? {} : { agent }), ...(phase === undefined ? {} : { phase }) };
       const records = await withRuns(context.cli, ({ reader }) => reader.runs(tenant ?? null, filter));
-      if (records.length === 0) context.cli.say('no runs; perdure run start makes one');
+      if (records.length === 0) context.cli.say(`no runs; ${spellCommand('run start')} makes one`);
       if (records.length > 0 || options.json === true) printData(context, options, records, () => formatRuns(records));
     });
 }

@@ -5,7 +5,9 @@ import type { TopUp } from '../../domain/run/message.ts';
 import { addCommand, type CommandContext, type CommandSpec, type CommonOptions, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import { addRunArgument, findRunTenant } from '../find-run.ts';
-import { withRuns } from '../open-runs.ts';
+import { formatOutcome } from '../format/run.ts';
+import { type OpenRuns, withRuns } from '../open-runs.ts';
+import { spellCommand } from '../spell-command.ts';
 import { parseUsd } from './run-start.ts';
 
 type SendOptions = CommonOptions & { readonly key?: string; readonly as?: string };
@@ -131,12 +133,28 @@ async function deliver(
   const { key, as } = options;
   const { result } = await withRuns(context.cli, async (runs) => {
     const tenant = await findRunTenant(runs, id);
+    await refuseEnded(runs, id, tenant);
     const handle = runs.client.run(id, tenant === null ? {} : { tenant });
     return send(handle, { ...(key === undefined ? {} : { key }), ...(as === undefined ? {} : { principal: as }) });
   });
   printData(context, options, { id, result }, () => result);
-  if (result === 'sent')
-    context.cli.say('the run takes it when a worker comes to it; perdure run show says how it stands');
+  if (result === 'sent') {
+    context.cli.say(`the run takes it when a worker comes to it; ${spellCommand(`run show ${id}`)} says how it stands`);
+  }
+}
+
+/**
+ * A run that has ended takes nothing more. Its row says how it ended; Temporal would take a cancellation all the same, and forgets.
+ *
+ * @throws CommandError
+ */
+async function refuseEnded({ reader }: OpenRuns, id: string, tenant: string | null): Promise<void> {
+  const end = tenant === null ? null : ((await reader.run(tenant, id))?.end ?? null);
+  if (end === null) return;
+  throw new CommandError(
+    EXIT.conflict,
+    `run ${id} has ended (${formatOutcome(end.outcome)}); nothing was sent, and nothing can be changed`,
+  );
 }
 
 function parseAmount(text: string): number {

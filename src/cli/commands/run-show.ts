@@ -7,6 +7,7 @@ import { runLink } from '../find-servers.ts';
 import { formatRun, type RunView } from '../format/run.ts';
 import { formatAudit, formatPart } from '../format/transcript.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
+import { showReceipt } from './run-receipt.ts';
 
 /** Adds `run show`. */
 export function addRunShow(parent: Command, context: CommandContext): void {
@@ -18,12 +19,18 @@ export function addRunShow(parent: Command, context: CommandContext): void {
   addRunArgument(command)
     .option('--transcript', 'also show what was said, as the model reads it')
     .option('--audit', 'also show who did what')
+    .option('--receipt', 'show instead what every attempt cost, and whether it adds up')
     .action(async (id: string, options: ShowOptions) => {
-      await withRuns(context.cli, (runs) => show(context, runs, id, options));
+      const shown = options.receipt === true ? showReceipt : show;
+      await withRuns(context.cli, (runs) => shown(context, runs, id, options));
     });
 }
 
-type ShowOptions = CommonOptions & { readonly transcript?: boolean; readonly audit?: boolean };
+type ShowOptions = CommonOptions & {
+  readonly transcript?: boolean;
+  readonly audit?: boolean;
+  readonly receipt?: boolean;
+};
 
 /** Milliseconds for the run's own word: a run without a worker must be shown too. */
 const STATE_MS = 1_000;

@@ -10,12 +10,14 @@ import { findAgent, loadOwnAgents } from '../find-agent.ts';
 import { runLink } from '../find-servers.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
 import { followToEnd } from '../follow-to-end.ts';
+import { spellCommand } from '../spell-command.ts';
 
 type Options = CommonOptions & {
   readonly inputFile?: string;
   readonly tenant?: string;
   readonly subject?: string;
   readonly key?: string;
+  readonly as?: string;
   readonly limitUsd?: number;
   readonly follow?: boolean;
   readonly conversation?: boolean;
@@ -38,6 +40,7 @@ export function addRunStart(parent: Command, context: CommandContext): void {
     .option('--tenant <tenant>', 'tenant of the run (default: "default")')
     .option('--subject <id>', 'whom the run is about; default: the run itself')
     .option('--key <key>', 'start key: the same key gives the same run (default: random)')
+    .option('--as <principal>', `who starts it (default: ${context.cli.account})`)
     .option('--limit-usd <usd>', 'spend at most this; only lower limits than the agent’s count', parseUsd)
     .option('--follow', 'show what the run does, wait for its end and print the answer')
     .option('--conversation', 'wait for the next message after each answer')
@@ -62,13 +65,14 @@ async function start(
   { agent, text, options }: { readonly agent: string; readonly text: TextInput; readonly options: Options },
 ): Promise<void> {
   const { cli } = context;
-  const { tenant, subject, key, limitUsd, conversation, follow } = options;
+  const { tenant, subject, key, as, limitUsd, conversation, follow } = options;
   const handle = await runs.client.start({
     agent,
     input: text,
     ...(tenant === undefined ? {} : { tenant }),
     ...(subject === undefined ? {} : { subject }),
     ...(key === undefined ? {} : { startKey: key }),
+    ...(as === undefined ? {} : { principal: as }),
     ...(limitUsd === undefined ? {} : { limits: { costPico: String(picoFromUsd(limitUsd)) } }),
     ...(conversation === true ? { kind: 'conversation' as const } : {}),
   });
@@ -79,7 +83,7 @@ async function start(
   }
   const webUi = runLink(runs.temporal, handle.id);
   printData(context, options, { id: handle.id, webUi }, () => handle.id);
-  cli.say(`started. Follow it: perdure run tail ${handle.id}`);
+  cli.say(`started. Follow it: ${spellCommand(`run tail ${handle.id}`)}`);
 }
 
 async function readInput(cli: Cli, input: string | undefined, file: string | undefined): Promise<TextInput> {

@@ -1,4 +1,5 @@
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { checkDatabaseUrl, checkTemporalAddress } from '../../runtime/config.ts';
 import { ensureNamespace } from './ensure-namespace.ts';
 import { connectLazily } from './local-connection.ts';
 import { whySqlFails } from './postgres-client.ts';
@@ -23,6 +24,7 @@ export async function useConfiguredTemporal(env: NodeJS.ProcessEnv): Promise<Con
   const { connectionOptions, namespace: named } = loadClientConnectConfig({ overrideEnvVars: definedValues(env) });
   const address = connectionOptions.address;
   if (!address) return null;
+  checkTemporalAddress(address);
   const namespace = named ?? defaultNamespace;
   const connection = connectLazily(connectionOptions);
   try {
@@ -47,6 +49,7 @@ export async function useConfiguredTemporal(env: NodeJS.ProcessEnv): Promise<Con
 export async function useConfiguredPostgres(env: NodeJS.ProcessEnv): Promise<string | null> {
   const url = env['DATABASE_URL'];
   if (!url) return null;
+  checkDatabaseUrl(url);
   const failure = await whySqlFails(url, answerMs);
   if (failure !== null) throw new Error(`The database of DATABASE_URL does not answer: ${failure}`);
   return url;

@@ -8,6 +8,7 @@ import { withRunsOn } from '../open-runs.ts';
 import { Interrupted, type Interrupt, listenForInterrupt } from './interrupt.ts';
 import { runSample } from './sample-run.ts';
 import { type Platform, startPlatform } from './start-platform.ts';
+import { spellCommand } from '../spell-command.ts';
 
 type Started = { readonly what: string; readonly stop: () => Promise<void> };
 
@@ -53,8 +54,8 @@ function sayPlaces({ cli }: CommandContext, { temporal }: Platform): void {
   cli.say('');
   cli.say(`Temporal  ${temporal.connectionOptions.address ?? ''}, namespace ${temporal.namespace}`);
   if (temporal.uiUrl !== null) cli.say(`Web UI    ${temporal.uiUrl}/namespaces/${temporal.namespace}/workflows`);
-  cli.say('Try       npx perdure run start support "Where is my order A-1090? I am Liam Murphy." --follow');
-  cli.say('          npx perdure run ls');
+  cli.say(`Try       ${spellCommand('run start support "Where is my order A-1090? I am Liam Murphy." --follow')}`);
+  cli.say(`          ${spellCommand('run ls')}`);
   cli.say('');
 }
 

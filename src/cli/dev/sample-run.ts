@@ -8,6 +8,7 @@ import { followToTerminal } from '../follow.ts';
 import { formatOutcome, formatUse } from '../format/run.ts';
 import { oneLine, plain } from '../format/units.ts';
 import type { OpenRuns } from '../open-runs.ts';
+import { spellCommand } from '../spell-command.ts';
 
 export type SampleOptions = CommonOptions & {
   /** Whether to leave the run alone when it waits for a person or is blocked. */
@@ -43,7 +44,8 @@ export async function runSample(
     },
   });
   if (end === null) {
-    if (!signal.aborted) cli.say('the run stands still; it goes on when perdure dev runs again and a person has acted');
+    if (!signal.aborted)
+      cli.say(`the run stands still; it goes on when ${spellCommand('dev')} runs again and a person has acted`);
     return EXIT.failed;
   }
   const answer = await handle.answer();

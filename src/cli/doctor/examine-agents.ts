@@ -8,6 +8,7 @@ import type { Cli } from '../cli.ts';
 import { loadOwnAgents } from '../find-agent.ts';
 import { formatCount } from '../format/units.ts';
 import { fail, type Finding, ok, warn } from './finding.ts';
+import { spellCommand } from '../spell-command.ts';
 
 /** Stands for the database, which is looked at by itself. */
 const SOME_DATABASE = 'postgres://localhost/perdure';
@@ -33,7 +34,7 @@ function examineConfiguration(env: Environment): Finding {
 }
 
 function judgeAgents(agents: ReadonlyMap<string, Agent>): Finding {
-  if (agents.size === 0) return warn('agents', 'there are none', 'perdure agent new makes one');
+  if (agents.size === 0) return warn('agents', 'there are none', `${spellCommand('agent new')} makes one`);
   return ok('agents', `${formatCount(agents.size, 'agent')}: ${[...agents.keys()].join(', ')}`);
 }
 

@@ -42,7 +42,7 @@ export async function examineMachine(place: Place): Promise<readonly Finding[]> 
 export function examineNode(version: string): Finding {
   const [wanted = ''] = packageJson.dependencies.node.split('.');
   if (Number(version.split('.')[0]) >= Number(wanted)) return ok('node', version);
-  return fail('node', version, `use Node ${wanted} or later; npm start and npx perdure bring their own`);
+  return fail('node', version, `use Node ${wanted} or later; the scripts of npm bring their own`);
 }
 
 /** The worker's library is native: loading it is the only proof that it fits this machine. */

@@ -4,6 +4,7 @@ import { openDatabase, type Db } from '../../stores/database.ts';
 import type { Cli } from '../cli.ts';
 import { CommandError } from '../exit.ts';
 import { explainError } from '../explain-error.ts';
+import { ConfigurationError } from '../../runtime/config.ts';
 import { findDatabase } from '../find-servers.ts';
 import { fail, type Finding, ok, warn } from './finding.ts';
 
@@ -24,6 +25,7 @@ export async function examinePostgres(cli: Pick<Cli, 'cwd' | 'env'>): Promise<re
   try {
     url = findDatabase(cli);
   } catch (error) {
+    if (error instanceof ConfigurationError) return [fail('database', error.message, 'put DATABASE_URL right')];
     if (!(error instanceof CommandError)) throw error;
     return [warn('database', 'none runs for this folder', 'npm start brings one, or set DATABASE_URL')];
   }

@@ -4,6 +4,8 @@ import type { RejectedMessage } from '../../domain/run/views.ts';
 import type { ApprovalRecord, EffectRecord, RunRecord, TimelineEntry } from '../../domain/schemas/run-records.ts';
 import { formatTimeline } from './timeline.ts';
 import { formatCost, formatCount, formatDuration, formatMoment, oneLine, plain } from './units.ts';
+import { respell, spellCommand } from '../spell-command.ts';
+import { inWordsOfPeople } from '../words-of-people.ts';
 
 /** All that is shown of a run. */
 export type RunView = {
@@ -27,11 +29,15 @@ export function formatRun(view: RunView): string {
   const pending = approvals.filter((approval) => approval.state === 'pending');
   blocks.push(...pending.map(formatPendingApproval));
   if (question !== null) {
-    blocks.push(`Asks: ${oneLine(question)}\n  perdure run send ${run.id} "your answer"`);
+    blocks.push(`Asks: ${oneLine(question)}\n  ${spellCommand(`run send ${run.id} "your answer"`)}`);
   }
   const unknown = run.end === null ? effects.filter((effect) => effect.state === 'unknown') : [];
   blocks.push(...unknown.map(formatUnknownEffect));
-  blocks.push(...(rejected ?? []).map(({ kind, problem }) => `Refused a message (${kind}): ${oneLine(problem)}`));
+  blocks.push(
+    ...(rejected ?? []).map(
+      ({ kind, problem }) => `Refused a message (${inWordsOfPeople(kind)}): ${oneLine(inWordsOfPeople(problem))}`,
+    ),
+  );
   if (run.blocked !== null) blocks.push(formatBlocked(run.id, run.blocked));
   if (answer !== null) blocks.push(`Answer\n${indent(plain(answer))}`);
   if (webUi !== null) blocks.push(`Web UI  ${webUi}`);
@@ -53,6 +59,8 @@ export function formatOutcome(outcome: Outcome): string {
       return `failed (${outcome.cause}): ${oneLine(outcome.message)}`;
     case 'cancelled':
     case 'refused':
+      // Temporal's own cancellation gives no other reason than its name.
+      if (outcome.reason === outcome.kind) return outcome.kind;
       return `${outcome.kind}: ${oneLine(outcome.reason)}`;
     case 'budget-exhausted':
       return `budget-exhausted (${outcome.dimension})`;
@@ -77,8 +85,8 @@ export function formatPendingApproval({ id, tool, args, rule, deadlineAt }: Appr
   return [
     `Waits for approval of ${tool} (${rule}), until ${formatMoment(deadlineAt)}`,
     indent(plain(JSON.stringify(args))),
-    `  perdure approve decide ${id} --approve`,
-    `  perdure approve decide ${id} --reject "reason"`,
+    `  ${spellCommand(`approve decide ${id} --approve`)}`,
+    `  ${spellCommand(`approve decide ${id} --reject "reason"`)}`,
   ].join('\n');
 }
 
@@ -86,8 +94,8 @@ export function formatPendingApproval({ id, tool, args, rule, deadlineAt }: Appr
 export function formatBlocked(runId: string, { cause, message, mend }: Blocked): string {
   return [
     `Blocked (${cause}): ${oneLine(message)}`,
-    `  ${oneLine(mend ?? 'It goes on by itself when the cause is gone.')}`,
-    `  perdure run retry ${runId}    tries again at once`,
+    `  ${respell(oneLine(mend ?? 'It goes on by itself when the cause is gone.'))}`,
+    `  ${spellCommand(`run retry ${runId}`)}    tries again at once`,
   ].join('\n');
 }
 
@@ -95,8 +103,8 @@ export function formatBlocked(runId: string, { cause, message, mend }: Blocked):
 export function formatUnknownEffect({ key, tool }: EffectRecord): string {
   return [
     `Nobody knows whether ${tool} happened. Look at its destination, then say what you found:`,
-    `  perdure effect resolve ${key} --as succeeded --reason "what you saw"`,
-    `  perdure effect resolve ${key} --as failed --reason "what you saw"`,
+    `  ${spellCommand(`effect resolve ${key} --as succeeded --reason "what you saw"`)}`,
+    `  ${spellCommand(`effect resolve ${key} --as failed --reason "what you saw"`)}`,
   ].join('\n');
 }
 

@@ -23,7 +23,7 @@ export type Effect = { readonly key: string; readonly state: EffectState; readon
 
 /** A set of runs and workers with task queues of its own. */
 export type Group = {
-  readonly start: (plan: Plan) => Promise<Handle>;
+  readonly start: (plan: Plan, limits?: RunStart['limits']) => Promise<Handle>;
   /** Starts a worker process. `failpoints` as in `PERDURE_FAILPOINTS`. */
   readonly worker: (armed?: ArmedFailpoints, env?: Readonly<Record<string, string>>) => WorkerProcess;
   /** Ends every worker of the group. */
@@ -73,7 +73,7 @@ export async function openLab(servers: TestServers): Promise<Lab> {
     const prefix = `${name}-${randomBytes(3).toString('hex')}`;
     const workers: WorkerProcess[] = [];
     const made: Group = {
-      start: (plan) => startRun(client, `${prefix}-agents`, plan),
+      start: (plan, limits) => startRun(client, `${prefix}-agents`, plan, limits),
       worker: (armed = '', env = {}) => {
         const worker = startWorkerProcess(folder, {
           TEMPORAL_ADDRESS: servers.temporal.address,
@@ -138,7 +138,7 @@ export async function openLab(servers: TestServers): Promise<Lab> {
   };
 }
 
-async function startRun(client: Client, taskQueue: string, plan: Plan): Promise<Handle> {
+async function startRun(client: Client, taskQueue: string, plan: Plan, limits?: RunStart['limits']): Promise<Handle> {
   const id = `r${randomBytes(10).toString('hex')}`;
   const start: RunStart = {
     tenant: TENANT,
@@ -150,6 +150,7 @@ async function startRun(client: Client, taskQueue: string, plan: Plan): Promise<
     mode: 'live',
     deadlineAt: Date.now() + DAY_MS,
     whenExhausted: 'end',
+    ...(limits === undefined ? {} : { limits }),
   };
   return client.workflow.start<(input: RunStart) => Promise<RunEnd>>('agentRun', {
     args: [start],

@@ -1,0 +1,34 @@
+import type { Db } from './database.ts';
+import type { Reserved } from './model-calls.ts';
+import { closeObservation, type NewObservation, openObservation } from './observations.ts';
+
+/** What an attempt came to that called nobody. */
+type Uncalled = Exclude<Reserved, { readonly kind: 'reserved' }>;
+
+/** Writes down an attempt that called nobody, so that every attempt of a run stands on its receipt, and gives what it came to. */
+export async function noteUncalled(
+  tx: Db,
+  tenant: string,
+  observation: NewObservation,
+  uncalled: Uncalled,
+): Promise<Uncalled> {
+  const open = await openObservation(tx, tenant, observation);
+  await closeObservation(tx, open, describe(uncalled));
+  return uncalled;
+}
+
+function describe(uncalled: Uncalled): { readonly outcome: string; readonly message: string } {
+  switch (uncalled.kind) {
+    case 'replied':
+      return { outcome: 'kept', message: 'gave the reply that an earlier attempt had paid for and kept' };
+    case 'budget-refused':
+      return { outcome: 'budget-refused', message: `the limit of ${uncalled.dimension} does not bear the call` };
+    case 'budget-held':
+      return {
+        outcome: 'budget-held',
+        message: `what ${uncalled.calls} calls without an answer hold of ${uncalled.dimension} leaves too little for the call`,
+      };
+    case 'too-many-calls':
+      return { outcome: 'refused', message: `${uncalled.calls} calls of the turn were ${uncalled.what} before` };
+  }
+}
