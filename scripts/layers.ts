@@ -36,6 +36,7 @@ export type LayerName =
   | 'workers'
   | 'client'
   | 'gateway'
+  | 'testing'
   | 'cli'
   | 'console';
 
@@ -146,6 +147,21 @@ export const layers: Readonly<Record<LayerName, Layer>> = {
     values: ['client', 'stores', 'runtime', 'domain', 'domain/schemas', 'hono'],
     types: [],
     advice: 'The gateway serves what src/client and src/stores offer: add it there.',
+  },
+  testing: {
+    folder: 'src/testing',
+    values: [
+      ...everyLayerBelowTheEntryPoints,
+      'workers',
+      'client',
+      'src/cli/dev-stack/*',
+      'src/cli/replay/*',
+      '@temporalio/client',
+      '@temporalio/common',
+      'node:*',
+    ],
+    types: [],
+    advice: 'It is what users test with: servers and replay come from src/cli, and nothing of ours is tested in here.',
   },
   cli: {
     folder: 'src/cli',

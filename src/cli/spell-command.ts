@@ -2,13 +2,14 @@
 const OWN_SCRIPTS: readonly (string | undefined)[] = ['perdure', 'start'];
 
 /**
- * Spells a command so that the person can type it: as they started this one, through npm's script or by its own name. npm names the
+ * Spells a command so that the person can type it: as they started this one, through npm's script, npx, or by its own name. npm names the
  * script that it runs in the environment.
  *
  * @param words What follows the name of the program.
  */
 export function spellCommand(words: string, env: NodeJS.ProcessEnv = process.env): string {
-  const isScript = env['npm_command'] !== 'exec' && OWN_SCRIPTS.includes(env['npm_lifecycle_event']);
+  if (env['npm_command'] === 'exec') return `npx perdure ${words}`;
+  const isScript = OWN_SCRIPTS.includes(env['npm_lifecycle_event']);
   return `${isScript ? 'npm run perdure --' : 'perdure'} ${words}`;
 }
 

@@ -67,7 +67,7 @@ describe('perdure agent', function () {
       checkout = await testFolder();
       mkdirSync(join(checkout, 'agents'));
       for (const name of ['src', 'node_modules']) symlinkSync(join(ROOT, name), join(checkout, name));
-      for (const name of ['package.json', 'tsconfig.json', '.prettierrc.json', '.mocharc.json']) {
+      for (const name of ['package.json', 'tsconfig.json', '.prettierrc.json']) {
         cpSync(join(ROOT, name), join(checkout, name));
       }
       perdure = capturedCli({}, { cwd: checkout });
@@ -110,7 +110,7 @@ describe('perdure agent', function () {
     });
 
     it('makes tests that pass at once', async () => {
-      const { stdout } = await inCheckout('mocha/bin/mocha.js', 'test/agents');
+      const { stdout } = await inCheckout('mocha/bin/mocha.js', '--extension', 'test.ts', '--recursive', 'test/agents');
       assert.match(stdout, /6 passing/);
       assert.doesNotMatch(stdout, /failing|pending/);
     });

@@ -63,7 +63,7 @@ describe('command line: words', () => {
   for (const [npm, spelled] of [
     [{ npm_lifecycle_event: 'perdure', npm_command: 'run-script' }, 'npm run perdure -- run ls'],
     [{ npm_lifecycle_event: 'start', npm_command: 'start' }, 'npm run perdure -- run ls'],
-    [{ npm_lifecycle_event: 'npx', npm_command: 'exec' }, 'perdure run ls'],
+    [{ npm_lifecycle_event: 'npx', npm_command: 'exec' }, 'npx perdure run ls'],
     [{ npm_lifecycle_event: 'test', npm_command: 'test' }, 'perdure run ls'],
     [{}, 'perdure run ls'],
   ] as const) {

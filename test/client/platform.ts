@@ -60,12 +60,15 @@ export async function openPlatform(): Promise<Platform> {
   };
 }
 
+/** Far above what anything takes, so that a hang is reported with its name even on a busy machine. */
+const PATIENCE_MS = 60_000;
+
 /** Waits until something holds. */
 export async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + PATIENCE_MS;
   while (Date.now() < deadline) {
     if (await holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`${what} did not happen within 20 s`);
+  throw new Error(`${what} did not happen within ${PATIENCE_MS / 1000} s`);
 }

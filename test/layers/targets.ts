@@ -30,6 +30,8 @@ export const targets: readonly Target[] = [
   file('src/domain/run/a.ts', 'domain'),
   file('src/runtime/connection.ts', 'runtime', 'src/runtime/connection.ts'),
   file('src/workflows/agent-run.messages.ts', 'workflows', 'src/workflows/*.messages.ts'),
+  file('src/cli/dev-stack/a.ts', 'cli', 'src/cli/dev-stack/*'),
+  file('src/cli/replay/a.ts', 'cli', 'src/cli/replay/*'),
   file('src/new-folder/a.ts'),
   file('src/a.ts'),
   file('test/a.ts'),

@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import proto from '@temporalio/proto';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { LIMITS } from '../../src/domain/run/limits.ts';
+import { historyText } from '../../src/testing/record-history.ts';
 import { readExecutions } from '../support/workflow/history.ts';
 import { startPlatform } from '../support/workflow/platform.ts';
 import { SHAPES, shapesSetup } from './shapes.ts';
@@ -26,18 +26,14 @@ async function record(names: readonly string[]): Promise<void> {
     }
     for (const [index, events] of executions.entries()) {
       const history = proto.temporal.api.history.v1.History.create({ events });
-      const { events: lines } = JSON.parse(historyToJSON(history)) as { readonly events: readonly object[] };
-      const text = `{"events":[\n${lines.map((line) => JSON.stringify(line, withoutStacks)).join(',\n')}\n]}\n`;
-      writeFileSync(join(folder, executions.length === 1 ? `${name}.json` : `${name}-${index + 1}.json`), text);
+      writeFileSync(
+        join(folder, executions.length === 1 ? `${name}.json` : `${name}-${index + 1}.json`),
+        historyText(history),
+      );
     }
     console.log(`${name}: ${executions.map((events) => `${events.length} events`).join(', ')}`);
   }
   await platform.close();
-}
-
-/** Stacks hold the paths of this machine, and a replay does not read them. */
-function withoutStacks(key: string, value: unknown): unknown {
-  return key === 'stackTrace' ? '' : value;
 }
 
 await record(process.argv.slice(2));

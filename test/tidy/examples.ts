@@ -3,15 +3,20 @@ import { cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { exportedSources } from '../../scripts/package/exported-sources.ts';
+import { renderAgent } from '../../src/cli/agent-template/render-agent.ts';
 import { loadAgents } from '../../src/workers/load-agents.ts';
 import { parseMarkdown } from './markdown.ts';
-import { ROOT, type TextFile } from './repository.ts';
+import { readText, ROOT, type TextFile } from './repository.ts';
 
 /** A block of TypeScript in a document: its first line is a comment with the path that it would have. */
 export type Example = { readonly document: string; readonly path: string; readonly text: string };
 
 /** What the examples of one document would see around them in this repository. */
 const SURROUNDINGS = ['src', 'package.json'];
+
+/** Agents that a document has its reader make with `perdure agent new`. */
+const MADE: { readonly [document: string]: string } = { 'docs/quick-start.md': 'notes' };
 
 /**
  * Finds the TypeScript of documents.
@@ -52,18 +57,31 @@ export async function plantExamples(examples: readonly Example[]): Promise<Plant
     await mkdir(folderOf(document));
     for (const name of SURROUNDINGS) await symlink(join(ROOT, name), join(folderOf(document), name));
   }
-  for (const { document, path, text } of examples) {
+  for (const { document, path, text } of [...examples, ...Object.entries(MADE).flatMap(madeAgent)]) {
     await mkdir(join(folderOf(document), dirname(path)), { recursive: true });
     await writeFile(join(folderOf(document), path), text);
   }
   const include = ['agents', 'examples', 'test'].map((folder) => `*/${folder}`);
-  await writeFile(join(tree, 'tsconfig.examples.json'), JSON.stringify({ extends: './tsconfig.json', include }));
+  // Examples for users import the package; here its sources stand in for it.
+  const exported = exportedSources(JSON.parse(readText('package.json')) as Parameters<typeof exportedSources>[0]);
+  const paths = Object.fromEntries(exported.map(({ specifier, source }) => [specifier, [join(ROOT, source)]]));
+  const config = { extends: './tsconfig.json', compilerOptions: { paths }, include };
+  await writeFile(join(tree, 'tsconfig.examples.json'), JSON.stringify(config));
   return {
     typeCheck: () => compile(tree),
     loadAgents: async (document) => [...(await loadAgents(join(folderOf(document), 'agents'))).keys()],
     agentsOf: (document) => join(folderOf(document), 'agents'),
     remove: () => rm(tree, { recursive: true, force: true }),
   };
+}
+
+function madeAgent([document, name]: readonly [string, string]): readonly Example[] {
+  const [authoringFromAgent, agentFromTest] = ['perdure', `../../../agents/${name}`];
+  const names = { name, authoringFromAgent, authoringFromTest: authoringFromAgent, agentFromTest, testPath: '' };
+  return renderAgent(names).map(({ folder, file, text }) => {
+    const path = folder === 'agent' ? `agents/${name}/${file}` : `test/agents/${name}/${file}`;
+    return { document, path, text };
+  });
 }
 
 async function compile(tree: string): Promise<string> {

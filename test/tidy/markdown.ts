@@ -1,5 +1,5 @@
-/** A fenced block of code. */
-export type CodeBlock = { readonly language: string; readonly text: string };
+/** A fenced block of code. Its title stands behind the language: `json title=package.json`. */
+export type CodeBlock = { readonly language: string; readonly title: string | null; readonly text: string };
 
 export type Link = { readonly target: string; readonly anchor: string | null };
 
@@ -18,7 +18,7 @@ export type Markdown = {
   readonly prose: string;
 };
 
-const FENCE = /^```(\S*)[^\n]*\n([\s\S]*?)^```\s*$/gm;
+const FENCE = /^```(\S*)(?: title=(\S+))?[^\n]*\n([\s\S]*?)^```\s*$/gm;
 
 /** Takes a document apart. */
 export function parseMarkdown(text: string): Markdown {
@@ -32,7 +32,11 @@ export function parseMarkdown(text: string): Markdown {
     headings: (level) => headings.filter((heading) => heading.level === level).map(({ title }) => title),
     section: (heading) => sectionOf(text, heading),
     links: linksOf(prose),
-    blocks: [...text.matchAll(FENCE)].map(([, language = '', code = '']) => ({ language, text: code })),
+    blocks: [...text.matchAll(FENCE)].map(([, language = '', title, code = '']) => ({
+      language,
+      title: title ?? null,
+      text: code,
+    })),
     prose,
   };
 }

@@ -12,8 +12,11 @@ import { spellCommand } from '../spell-command.ts';
 /** As many characters as `defineAgent` takes. */
 const NAME_LENGTH_MAX = 48;
 
-/** What every new agent imports, from the root of the repository. */
+/** What every new agent imports in this repository, from its root. */
 const AUTHORING = 'src/authoring/index.ts';
+
+/** What it imports where Perdure is a package: the compiled code is what packages run. */
+const PACKAGE = import.meta.url.endsWith('.js') ? 'perdure' : null;
 
 /** Adds `agent new`. */
 export function addAgentNew(parent: Command, context: CommandContext): void {
@@ -34,6 +37,9 @@ export function addAgentNew(parent: Command, context: CommandContext): void {
       cli.say(`\nNext\n${next.map((step) => `  ${step}`).join('\n')}`);
     });
 }
+
+/** Where a person finds the documents. */
+const DOCUMENTS = PACKAGE === null ? 'docs' : 'node_modules/perdure/docs';
 
 type Folders = { readonly agent: string; readonly test: string; readonly root: string };
 
@@ -68,8 +74,8 @@ async function write(name: string, { agent, test, root }: Folders): Promise<read
   const authoring = join(root, AUTHORING);
   const files = renderAgent({
     name,
-    authoringFromAgent: importPath(agent, authoring),
-    authoringFromTest: importPath(test, authoring),
+    authoringFromAgent: PACKAGE ?? importPath(agent, authoring),
+    authoringFromTest: PACKAGE ?? importPath(test, authoring),
     agentFromTest: importPath(test, agent),
     testPath: `test/agents/${name}/${name}.test.ts`,
   });
@@ -93,6 +99,6 @@ function nextSteps(name: string, paths: readonly string[]): readonly string[] {
     `npx mocha ${test}`,
     `npm start -- --agent ${name}`,
     spellCommand(`agent show ${name}`),
-    `then put your own tools into agents/${name}/agent.ts; docs/write-a-tool.md says how`,
+    `then put your own tools into agents/${name}/agent.ts; ${DOCUMENTS}/write-a-tool.md says how`,
   ];
 }

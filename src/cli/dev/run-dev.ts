@@ -1,3 +1,4 @@
+import type { Agent } from '../../authoring/define-agent.ts';
 import type { CommandContext } from '../command.ts';
 import type { DevOptions } from '../commands/dev.ts';
 import { watchServers } from '../dev-stack/watch-servers.ts';
@@ -19,7 +20,7 @@ type Started = { readonly what: string; readonly stop: () => Promise<void> };
 export async function runDev(context: CommandContext, options: DevOptions): Promise<ExitCode> {
   const { cli } = context;
   const agents = await loadOwnAgents(cli);
-  const agent = findAgent(agents, options.agent);
+  const agent = findAgent(agents, options.agent ?? defaultAgent(agents));
   const interrupt = listenForInterrupt(cli.say);
   const started: Started[] = [];
   try {
@@ -28,7 +29,7 @@ export async function runDev(context: CommandContext, options: DevOptions): Prom
       onStarted: (what, stop) => started.push({ what, stop }),
     });
     interrupt.signal.throwIfAborted();
-    sayPlaces(context, platform);
+    sayPlaces(context, platform, agent);
     const sample = withRunsOn(cli, platform, (runs) =>
       runSample(context, runs, agent, { ...options, once: options.once === true, signal: interrupt.signal }),
     );
@@ -50,11 +51,17 @@ export async function runDev(context: CommandContext, options: DevOptions): Prom
   }
 }
 
-function sayPlaces({ cli }: CommandContext, { temporal }: Platform): void {
+/** The reference agent in this repository; elsewhere the first by name. */
+function defaultAgent(agents: ReadonlyMap<string, Agent>): string {
+  return agents.has('support') ? 'support' : ([...agents.keys()][0] ?? 'support');
+}
+
+function sayPlaces({ cli }: CommandContext, { temporal }: Platform, { name, sampleInput }: Agent): void {
   cli.say('');
   cli.say(`Temporal  ${temporal.connectionOptions.address ?? ''}, namespace ${temporal.namespace}`);
   if (temporal.uiUrl !== null) cli.say(`Web UI    ${temporal.uiUrl}/namespaces/${temporal.namespace}/workflows`);
-  cli.say(`Try       ${spellCommand('run start support "Where is my order A-1090? I am Liam Murphy." --follow')}`);
+  const input = name === 'support' ? 'Where is my order A-1090? I am Liam Murphy.' : (sampleInput ?? 'Hello.');
+  cli.say(`Try       ${spellCommand(`run start ${name} ${JSON.stringify(input)} --follow`)}`);
   cli.say(`          ${spellCommand('run ls')}`);
   cli.say('');
 }

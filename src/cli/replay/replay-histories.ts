@@ -2,7 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { createLogger } from '../../runtime/logger.ts';
 import { bundleWorkflows } from '../../workers/bundle-workflows.ts';
 import { installRuntime } from '../../workers/install-runtime.ts';
-import type { RecordedHistory } from './find-histories.ts';
+import type { RecordedHistory } from './read-histories.ts';
 
 export type ReplayedHistory = { readonly name: string; readonly problem: string | null };
 
