@@ -16,6 +16,7 @@ import { addEffectResolve } from './commands/effect-resolve.ts';
 import { addReplay } from './commands/replay.ts';
 import { addRunLs } from './commands/run-ls.ts';
 import { addRunMessages } from './commands/run-messages.ts';
+import { addRunRetry } from './commands/run-retry.ts';
 import { addRunShow } from './commands/run-show.ts';
 import { addRunStart } from './commands/run-start.ts';
 import { addRunTail } from './commands/run-tail.ts';
@@ -57,6 +58,7 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
   addRunLs(run, context);
   addRunTail(run, context);
   addRunMessages(run, context);
+  addRunRetry(run, context);
   const approve = addGroup(program, {
     name: 'approve',
     summary: 'see what waits for a person, and decide',

@@ -2,6 +2,7 @@ import { Client, type Connection } from '@temporalio/client';
 import type { ClientContext } from './context.ts';
 import { createRunHandle, type RunHandle } from './run-handle.ts';
 import type { RunReader } from './run-reader.ts';
+import { type RetryOptions, retryRun } from './retry-run.ts';
 import { type StartOptions, startRun } from './start-run.ts';
 
 export type ClientSetup = {
@@ -20,6 +21,11 @@ export type ClientSetup = {
 export type PerdureClient = {
   /** Starts a run, or finds the one that was started under the same key. Throws `InvalidInput` before anything is sent. */
   readonly start: (options: StartOptions) => Promise<RunHandle>;
+  /**
+   * Starts a run that takes up one that has ended, from what is stored of it. Needs a reader. Throws `RunNotFound`, and `InvalidInput` when
+   * the run has not ended or has no such turn.
+   */
+  readonly retry: (agentRunId: string, options?: RetryOptions) => Promise<RunHandle>;
   /** Gives the handle of a run without any call. */
   readonly run: (agentRunId: string, options?: { readonly tenant?: string }) => RunHandle;
 };
@@ -41,6 +47,10 @@ export function createClient(setup: ClientSetup): PerdureClient {
   return {
     start: async (options) => {
       const { id, tenant } = await startRun(context, options);
+      return createRunHandle(context, id, tenant);
+    },
+    retry: async (agentRunId, options) => {
+      const { id, tenant } = await retryRun(context, agentRunId, options);
       return createRunHandle(context, id, tenant);
     },
     run: (agentRunId, { tenant } = {}) => createRunHandle(context, agentRunId, tenant ?? null),

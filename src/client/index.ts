@@ -10,6 +10,7 @@ export {
   RunWithoutEnd,
 } from './errors.ts';
 export type { FollowOptions, RunProgress } from './follow-run.ts';
+export type { RetryOptions } from './retry-run.ts';
 export type { DecideOptions, MessageOptions, RunHandle } from './run-handle.ts';
 export type { RunReader } from './run-reader.ts';
 export type { SendReceipt } from './send-message.ts';

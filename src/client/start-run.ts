@@ -56,7 +56,14 @@ export async function startRun(
   context: ClientContext,
   options: StartOptions,
 ): Promise<{ readonly id: string; readonly tenant: string }> {
-  const start = readStart(context, options);
+  return launchRun(context, readStart(context, options));
+}
+
+/** Starts the workflow of a run whose start was checked, or finds the one of the same key. */
+export async function launchRun(
+  context: ClientContext,
+  start: RunStart,
+): Promise<{ readonly id: string; readonly tenant: string }> {
   const id = hashId(start.tenant, start.kind, start.startKey);
   await context.temporal.workflow.start('agentRun', {
     args: [start],
@@ -77,7 +84,12 @@ export async function startRun(
   return { id, tenant: start.tenant };
 }
 
-function readStart(context: ClientContext, options: StartOptions): RunStart {
+/**
+ * Checks what a caller passed and fills in the defaults.
+ *
+ * @throws InvalidInput
+ */
+export function readStart(context: ClientContext, options: StartOptions): RunStart {
   const { deadlineMs, ...parsed } = readShape(startOptionsSchema, {
     tenant: 'default',
     principal: context.principal,
@@ -108,6 +120,7 @@ function definedOf<Value extends object>(value: Value): Partial<Value> {
   ) as unknown as Partial<Value>;
 }
 
-function summaryOf({ agent, input }: RunStart): string {
+function summaryOf({ agent, input, retryOf }: RunStart): string {
+  if (retryOf !== undefined) return `${agent} · retry of ${retryOf.runId}`;
   return `${agent} · ${truncate(input.replaceAll(/\s+/g, ' ').trim(), SUMMARY_INPUT_MAX)}`;
 }

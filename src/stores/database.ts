@@ -5,6 +5,7 @@ import type { ModelResult } from '../domain/run/results.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { RunPlan } from '../domain/run/plan.ts';
 import type { Blocked } from '../domain/run/run.ts';
+import type { Taken } from '../domain/run/taken.ts';
 
 /** PostgreSQL gives numeric and bigint as text; both are written as text too. */
 type Whole = ColumnType<string, string | number | bigint, string | number | bigint>;
@@ -62,6 +63,8 @@ export type Database = {
     created_at: DefaultMoment;
     phase_at: DefaultMoment;
     ended_at: Moment | null;
+    retry_of: string | null;
+    taken: Json<Taken> | null;
   };
   start_keys: { tenant: string; kind: string; key_hash: string; run_id: string; created_at: DefaultMoment };
   run_messages: {
@@ -72,6 +75,7 @@ export type Database = {
     kind: string;
     principal: string;
     created_at: DefaultMoment;
+    ref: string | null;
   };
   model_replies: {
     tenant: string;

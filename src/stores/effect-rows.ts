@@ -152,6 +152,16 @@ export async function openAttempt(tx: Db, tenant: string, intent: Intent, attemp
   return { key, attempt, position: { root, runId, turn, callIndex }, observation };
 }
 
+/** Gives a row to the run that meets it now. */
+export async function giveRow(tx: Db, tenant: string, intent: Intent): Promise<void> {
+  await tx
+    .updateTable('effects')
+    .set(columnsOf(intent))
+    .where('tenant', '=', tenant)
+    .where('key', '=', intent.key)
+    .execute();
+}
+
 /** Names the call that a row belongs to; the row's result is readable in the scope of that call's run only. */
 export function columnsOf({ root, runId, turn, callIndex }: Position) {
   return { root, run_id: runId, turn, call_index: callIndex };

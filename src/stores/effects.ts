@@ -9,6 +9,7 @@ import {
   type EffectRow,
   findKey,
   findRow,
+  giveRow,
   insertIntent,
   isApproved,
   isOfCall,
@@ -191,6 +192,9 @@ async function resolve(
 /** Decides what a second meeting with a key means. The row is locked. */
 async function meetEarlier(tx: Db, tenant: string, intent: Intent, row: EffectRow): Promise<Begun> {
   const isOwn = isOfCall(row, intent) && row.ref !== null;
+  const isOpen = row.state === 'intended' || row.state === 'unknown';
+  // The run that takes up the one that left it is asked about it, and told, from here on.
+  if (isOpen && isOfCall(row, intent) && row.run_id !== intent.runId) await giveRow(tx, tenant, intent);
   switch (row.state) {
     case 'succeeded':
       if (isOwn) return { kind: 'recorded', ref: row.ref, isError: false };

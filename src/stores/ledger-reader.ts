@@ -63,15 +63,18 @@ export async function readEffects(
   let query = db.selectFrom('effects').selectAll().orderBy('created_at', 'desc').limit(ROWS_MAX);
   if (tenant !== null) query = query.where('tenant', '=', tenant);
   if (agentRunId !== undefined) {
-    // By the attempts: a business key's row belongs to the run that took it last, and each run that tried shall show it.
+    // By the attempts: a business key's row belongs to the run that took it last, and each run that tried shall show it. A run that takes
+    // up another one may have its unknown effect without an attempt.
     query = query.where((eb) =>
-      eb.exists(
-        eb
-          .selectFrom('effect_attempts')
-          .select('effect_attempts.key')
-          .whereRef('effect_attempts.tenant', '=', 'effects.tenant')
-          .whereRef('effect_attempts.key', '=', 'effects.key')
-          .where('effect_attempts.run_id', '=', agentRunId),
+      eb('run_id', '=', agentRunId).or(
+        eb.exists(
+          eb
+            .selectFrom('effect_attempts')
+            .select('effect_attempts.key')
+            .whereRef('effect_attempts.tenant', '=', 'effects.tenant')
+            .whereRef('effect_attempts.key', '=', 'effects.key')
+            .where('effect_attempts.run_id', '=', agentRunId),
+        ),
       ),
     );
   }

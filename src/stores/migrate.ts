@@ -3,9 +3,13 @@ import { Migrator } from 'kysely/migration';
 import { ensurePartitions } from './partitions.ts';
 import type { Db } from './database.ts';
 import { up as createRunTables } from './migrations/0001-run.ts';
+import { up as addRetry } from './migrations/0002-retry.ts';
 
 /** Migrations in their order. A released one never changes. */
-const MIGRATIONS = { '0001-run': { up: createRunTables } };
+const MIGRATIONS = {
+  '0001-run': { up: createRunTables },
+  '0002-retry': { up: addRetry },
+};
 
 /**
  * Brings the database to the newest schema and makes the partitions of the coming weeks. Safe to call from many processes at once.

@@ -10,6 +10,8 @@ export type RunMessageClaim = {
   readonly turn: number;
   readonly kind: string;
   readonly principal: string;
+  /** Where its text was written; null where it has none, or was not let through. */
+  readonly ref?: string | null;
 };
 
 /** Keeps the ids of messages a run has perceived, for ever: what the run's own memory forgets is caught here. */
@@ -90,6 +92,7 @@ async function insertClaim(db: Db, tenant: string, message: RunMessageClaim): Pr
       turn: message.turn,
       kind: message.kind,
       principal: message.principal,
+      ref: message.ref ?? null,
     })
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();

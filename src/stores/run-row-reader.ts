@@ -31,6 +31,9 @@ type Row = {
   readonly phase_at: Date;
   readonly ended_at: Date | null;
   readonly deadline_at: Date;
+  readonly retry_of: string | null;
+  readonly taken_turns: number | null;
+  readonly retried_as: readonly string[];
 };
 
 /** Finds the tenant of a run by its id alone. Ids are hashes with the tenant in them, so two tenants never share one. */
@@ -66,7 +69,9 @@ async function selectRuns(db: Db, condition: ReturnType<typeof sql>, limit: numb
     select r.tenant, r.id, r.agent, r.kind, r.mode, r.release, r.principal, r.phase, r.blocked, r.run_end,
            greatest(r.turns, seen.turns) as turns, greatest(r.tool_calls, seen.tool_calls) as tool_calls,
            a.spent_tokens, a.spent_pico, a.held_pico, a.cap_pico, seen.is_cost_simulated,
-           r.created_at, r.phase_at, r.ended_at, r.deadline_at
+           r.created_at, r.phase_at, r.ended_at, r.deadline_at,
+           r.retry_of, (r.taken ->> 'turn')::int as taken_turns,
+           array(select s.id from perdure.runs s where s.tenant = r.tenant and s.retry_of = r.id order by s.created_at) as retried_as
       from perdure.runs r
       left join perdure.budget_accounts a on a.tenant = r.tenant and a.kind = 'run' and a.id = r.id
       left join lateral (
@@ -104,5 +109,7 @@ function toRecord(row: Row): RunRecord {
     phaseAt: row.phase_at,
     endedAt: row.ended_at,
     deadlineAt: row.deadline_at,
+    retryOf: row.retry_of === null ? null : { id: row.retry_of, fromTurn: (row.taken_turns ?? 0) + 1 },
+    retriedAs: row.retried_as,
   };
 }

@@ -3,6 +3,7 @@ import type { Phase } from '../domain/run/phase.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { Blocked } from '../domain/run/run.ts';
 import type { RunPlan } from '../domain/run/plan.ts';
+import type { Taken } from '../domain/run/taken.ts';
 import { appendAudit } from './audit.ts';
 import type { Db } from './database.ts';
 import { LruCache } from './lru-cache.ts';
@@ -25,7 +26,12 @@ export type NewRun = RunFacts & {
   readonly keyHash: string;
   readonly plan: RunPlan;
   readonly deadlineAt: number;
+  /** Set where the run takes up another one. */
+  readonly retry?: { readonly of: string; readonly taken: Taken };
 };
+
+/** A run's plan and end as they stand, and what it took over. */
+export type StandingRun = { readonly plan: RunPlan; readonly end: RunEnd | null; readonly taken: Taken | null };
 
 export type RunProgress = {
   readonly phase: Phase;
@@ -43,6 +49,8 @@ export function createRuns(db: Db) {
   const cache = new LruCache<RunFacts>(CACHED_RUNS_MAX);
   return {
     admit: (tenant: string, run: NewRun) => admit(db, tenant, run),
+    /** Gives a run as it stands; null before its admission. */
+    standing: (tenant: string, id: string) => standing(db, tenant, id),
     factsOf: (tenant: string, id: string) => factsOf(db, cache, tenant, id),
     recordProgress: (tenant: string, id: string, progress: RunProgress) => recordProgress(db, tenant, id, progress),
     recordEnd: (tenant: string, id: string, head: string | null, end: RunEnd, principal: string) =>
@@ -54,12 +62,19 @@ export function createRuns(db: Db) {
  * Inserts the row of a run, its start key and its budget account in one transaction. Gives what is stored: on a retry, or after the
  * execution was forgotten, that is the earlier row.
  */
-async function admit(db: Db, tenant: string, run: NewRun): Promise<{ plan: RunPlan; end: RunEnd | null }> {
+async function admit(db: Db, tenant: string, run: NewRun): Promise<StandingRun> {
   return db.transaction().execute(async (tx) => {
-    const { keyHash, deadlineAt, plan, ...rest } = run;
+    const { keyHash, deadlineAt, plan, retry, ...rest } = run;
     const inserted = await tx
       .insertInto('runs')
-      .values({ tenant, ...rest, plan: JSON.stringify(plan), phase: 'running', deadline_at: new Date(deadlineAt) })
+      .values({
+        tenant,
+        ...rest,
+        plan: JSON.stringify(plan),
+        phase: 'running',
+        deadline_at: new Date(deadlineAt),
+        ...(retry === undefined ? {} : retryColumns(retry)),
+      })
       .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst();
     if (inserted.numInsertedOrUpdatedRows === 1n) {
@@ -76,17 +91,41 @@ async function admit(db: Db, tenant: string, run: NewRun): Promise<{ plan: RunPl
         principal: run.principal,
         action: 'run.start',
         target: run.id,
-        after: { agent: run.agent, release: run.release, mode: run.mode },
+        after: {
+          agent: run.agent,
+          release: run.release,
+          mode: run.mode,
+          ...(retry === undefined ? {} : { retryOf: retry.of }),
+        },
       });
+      if (retry !== undefined) {
+        await appendAudit(tx, tenant, {
+          principal: run.principal,
+          action: 'run.retry',
+          target: retry.of,
+          after: { runId: run.id, fromTurn: retry.taken.turn + 1 },
+        });
+      }
     }
-    const row = await tx
-      .selectFrom('runs')
-      .select(['plan', 'run_end'])
-      .where('tenant', '=', tenant)
-      .where('id', '=', run.id)
-      .executeTakeFirstOrThrow();
-    return { plan: row.plan, end: row.run_end };
+    const row = await standing(tx, tenant, run.id);
+    if (row === null) throw new Error(`run ${run.id} was erased while it was admitted`);
+    return row;
   });
+}
+
+/** A successor is shown as far as the run that it takes up was. */
+function retryColumns({ of, taken }: NonNullable<NewRun['retry']>) {
+  return { retry_of: of, taken: JSON.stringify(taken), turns: taken.turn, head: taken.head };
+}
+
+async function standing(db: Db, tenant: string, id: string): Promise<StandingRun | null> {
+  const row = await db
+    .selectFrom('runs')
+    .select(['plan', 'run_end', 'taken'])
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row === undefined ? null : { plan: row.plan, end: row.run_end, taken: row.taken };
 }
 
 /** Gives what never changes about a run. */

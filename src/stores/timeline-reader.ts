@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { JsonValue } from '../domain/json.ts';
+import type { Taken } from '../domain/run/taken.ts';
 import type { TimelineEntry } from '../domain/schemas/run-records.ts';
 import type { Db } from './database.ts';
 
@@ -31,7 +32,7 @@ type Row = {
 export async function readTimeline(db: Db, tenant: string, runId: string): Promise<readonly TimelineEntry[]> {
   const run = await db
     .selectFrom('runs')
-    .select(['run_end', 'created_at'])
+    .select(['run_end', 'created_at', 'taken'])
     .where('tenant', '=', tenant)
     .where('id', '=', runId)
     .executeTakeFirst();
@@ -48,7 +49,17 @@ export async function readTimeline(db: Db, tenant: string, runId: string): Promi
      where o.tenant = ${tenant} and o.run_id = ${runId}
        and o.opened_at >= ${run.created_at}::timestamptz - interval '1 minute'
      order by o.opened_at, o.turn, o.call_index nulls first, o.id`.execute(db);
-  return toEntries(rows, run.run_end !== null);
+  return toEntries(
+    rows.map((row) => ({ ...row, args: row.args ?? takenArguments(run.taken, row) })),
+    run.run_end !== null,
+  );
+}
+
+/** A run that takes up another one makes calls that a reply of the other one asked for. */
+function takenArguments(taken: Taken | null, { kind, turn, call_index: index }: Row): JsonValue {
+  if (taken === null || kind !== 'tool' || turn !== taken.turn) return null;
+  const call = taken.calls.find((each) => each.index === index);
+  return call !== undefined && 'args' in call ? call.args : null;
 }
 
 function toEntries(rows: readonly Row[], hasEnded: boolean): readonly TimelineEntry[] {

@@ -59,6 +59,9 @@ export function createTranscripts(db: Db, scopes: Scopes, cacheBytes: number = D
     /** Reads one part. */
     readPart: async (tenant: string, scope: string, address: string): Promise<MessagePart> =>
       (await readSegment(library, { tenant, scope }, address)).part,
+    /** Gives what a reply was made from: the head before its delta, and the delta itself, of which it heard so many references. */
+    promptOf: (tenant: string, scope: string, reply: string, heard: number) =>
+      promptOf(library, { tenant, scope }, reply, heard),
     /** Counts the bytes and nodes of a whole transcript, from its head alone. */
     sizeOf: async (tenant: string, scope: string, head: string | null): Promise<{ bytes: number; nodes: number }> => {
       if (head === null) return { bytes: 0, nodes: 0 };
@@ -129,6 +132,19 @@ async function read(library: Library, place: Place, head: string | null): Promis
   }
   const addresses = chain.toReversed().flatMap((node) => node.segments);
   return (await readSegments(library, place, addresses)).map((segment) => segment.part);
+}
+
+async function promptOf(
+  library: Library,
+  place: Place,
+  reply: string,
+  heard: number,
+): Promise<{ readonly head: string | null; readonly delta: readonly string[] }> {
+  const { previous } = await readNode(library, place, reply);
+  // A reply without a delta follows the node before it at once.
+  if (heard === 0 || previous === null) return { head: previous, delta: [] };
+  const prompt = await readNode(library, place, previous);
+  return { head: prompt.previous, delta: prompt.segments };
 }
 
 async function readSegments(library: Library, place: Place, addresses: readonly string[]): Promise<readonly Segment[]> {

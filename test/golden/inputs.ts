@@ -7,6 +7,7 @@ import type { RunPlan } from '../../src/domain/run/plan.ts';
 import type { ActivityTrouble, CallVerdict, RepliedCall, RunTotal, ToolResult } from '../../src/domain/run/results.ts';
 import type { Dimension } from '../../src/domain/run/run-end.ts';
 import type { Run } from '../../src/domain/run/run.ts';
+import type { Taken, TakenCall } from '../../src/domain/run/taken.ts';
 import { contentHash } from '../../src/domain/sha-256.ts';
 
 /** One input of a trace: the first line's verb, the rest of it, and the lines below it. */
@@ -30,7 +31,10 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
   const { turn } = run;
   switch (verb) {
     case 'admitted':
-      return { kind: 'admitted', result: { kind: 'admitted', plan: planOf(fieldsOf(rest)) } };
+      return {
+        kind: 'admitted',
+        result: { kind: 'admitted', plan: planOf(fieldsOf(rest)), ...takenOf(input.details) },
+      };
     case 'admission-refused':
       return { kind: 'admitted', result: { kind: 'refused', reason: rest } };
     case 'already-ended':
@@ -166,6 +170,40 @@ function earlierEnd(preview: string): (Decision & { kind: 'end' })['end'] {
     tokens: 100,
     costPico: '0',
   };
+}
+
+/**
+ * Below `admitted`: `taken turn=3 results=0,2 inputs=m1,m2 [answered] [unheard]`, and a line for each open call, with its index first and
+ * ` begun=APPROVAL` last where it was begun under one.
+ */
+function takenOf([line, ...calls]: readonly string[]): { readonly taken?: Taken } {
+  if (line === undefined) return {};
+  const { turn = '0', results = '', inputs = '' } = fieldsOf(line);
+  const words = line.split(' ');
+  const last = Number(turn);
+  const isAnswered = words.includes('answered');
+  return {
+    taken: {
+      head: last === 0 ? null : `head-${last}`,
+      turn: last,
+      results: listOf(results).map((index) => ({ index: Number(index), ref: `text:${last}.${index}` })),
+      inputs: listOf(inputs).map((id) => `text:${id}`),
+      calls: calls.map((call) => takenCall(call, last)),
+      answer: isAnswered ? { ref: `reply-${last}`, preview: 'Said before.' } : null,
+      isAnswered,
+      isInputHeard: !words.includes('unheard'),
+    },
+  };
+}
+
+function takenCall(line: string, turn: number): TakenCall {
+  const [, index = '0', call = '', begun] = /^\s*(\d+)\s+(.*?)(?:\s+begun=(\S+))?$/.exec(line) ?? [];
+  const asked = { ...toCall(call, turn, Number(index)), index: Number(index) };
+  return begun === undefined ? asked : { ...asked, approval: begun };
+}
+
+function listOf(words: string): readonly string[] {
+  return words.split(',').filter(Boolean);
 }
 
 /** Every text becomes a reference of its id. `known` is an id that an earlier turn perceived: it has none. */

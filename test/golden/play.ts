@@ -45,20 +45,21 @@ export function play(sections: readonly Section[]): readonly Section[] {
   });
 }
 
-/** `start [kind=conversation] [whenExhausted=wait] [input=WORD]` */
+/** `start [kind=conversation] [whenExhausted=wait] [input=WORD] [retryOf=RUN]` */
 function start({ verb, rest }: Input): Played {
   if (verb !== 'start') throw new Error(`a trace begins with start, not with ${verb}`);
-  const { kind, whenExhausted } = fieldsOf(rest);
+  const { kind, whenExhausted, retryOf, input } = fieldsOf(rest);
   const run = openRun('run-1', {
     tenant: 'acme',
     principal: 'ann',
     agent: 'support',
-    input: 'hello',
+    input: input ?? (retryOf === undefined ? 'hello' : ''),
     startKey: 'key-1',
     kind: kind === 'conversation' ? kind : 'single',
     mode: 'live',
     deadlineAt: 0,
     whenExhausted: whenExhausted === 'wait' ? whenExhausted : 'end',
+    ...(retryOf === undefined ? {} : { retryOf: { runId: retryOf } }),
   });
   return decideNext(run, []);
 }

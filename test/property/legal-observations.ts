@@ -13,6 +13,7 @@ import type {
 } from '../../src/domain/run/results.ts';
 import type { Dimension } from '../../src/domain/run/run-end.ts';
 import type { PendingCall, Run } from '../../src/domain/run/run.ts';
+import type { Taken, TakenCall } from '../../src/domain/run/taken.ts';
 import type { Choices } from './choices.ts';
 import { samplePlan } from './sample-run.ts';
 
@@ -26,7 +27,7 @@ export function answer(choices: Choices, run: Run, decision: Performed): Observa
     return { kind: 'activity-failed', trouble: trouble(choices), activeMs: MS };
   switch (decision.kind) {
     case 'admit':
-      return admitted(choices);
+      return admitted(choices, run);
     case 'perceive':
       return {
         kind: 'perceived',
@@ -54,10 +55,42 @@ export function resultRef(turn: number, index: number): string {
   return `result:${turn}.${index}`;
 }
 
-function admitted(choices: Choices): Observation {
+function admitted(choices: Choices, run: Run): Observation {
   if (choices.isRare(20)) return { kind: 'admitted', result: { kind: 'refused', reason: 'not here' } };
   const revisionsMax = choices.oneOf([null, 0, 2]);
-  return { kind: 'admitted', result: { kind: 'admitted', plan: samplePlan({ revisionsMax }) } };
+  const plan = samplePlan({ revisionsMax });
+  if (run.start.retryOf === undefined) return { kind: 'admitted', result: { kind: 'admitted', plan } };
+  const taken = takenUp(choices, run);
+  const limits = { ...plan.limits, turns: plan.limits.turns + taken.turn };
+  return { kind: 'admitted', result: { kind: 'admitted', plan: { ...plan, limits }, taken } };
+}
+
+/** Where an earlier run may have stopped: before its first turn, with an answer, or with some calls of a turn open. */
+function takenUp(choices: Choices, { waiting }: Run): Taken {
+  const turn = choices.below(6);
+  const calls =
+    turn === 0 ? [] : Array.from({ length: choices.below(5) }, (_, index) => takenCall(choices, turn, index));
+  const open = calls.filter(({ verdict }) => verdict.kind !== 'answered' && !choices.isRare(2));
+  const results = calls.flatMap((call) => (open.includes(call) ? [] : [call.index]));
+  const inputs = Array.from({ length: choices.below(3) }, (_, index) => `text:before-${index}`);
+  const isAnswered = turn > 0 && calls.length === 0 && inputs.length === 0;
+  const hasOwnInput = waiting.some(({ id }) => id === 'perdure:start');
+  return {
+    head: turn === 0 ? null : `head:${turn}`,
+    turn,
+    results: results.map((index) => ({ index, ref: resultRef(turn, index) })),
+    inputs,
+    calls: open,
+    answer: isAnswered ? { ref: `answer:${turn}`, preview: 'Done.' } : null,
+    isAnswered,
+    isInputHeard: !(hasOwnInput && turn === 0) && !choices.isRare(8),
+  };
+}
+
+function takenCall(choices: Choices, turn: number, index: number): TakenCall {
+  const call = { ...repliedCall(choices, turn, index), index };
+  const isBegun = call.verdict.kind === 'approve' && choices.isRare(3);
+  return isBegun ? { ...call, approval: `begun:${turn}.${index}` } : call;
 }
 
 /** Texts become references of their ids; a text that an earlier turn perceived has none. */

@@ -33,9 +33,13 @@ const MESSAGES_IN_FLIGHT_MAX = 3;
 export function liveRun(choices: Choices): readonly Step[] {
   const sent: RunMessage[] = [];
   const steps: Step[] = [];
-  let run = freeze(
-    openRun('run-1', sampleStart(choices.oneOf(['conversation', 'single']), choices.oneOf(['wait', 'end']))),
-  );
+  const start = sampleStart(choices.oneOf(['conversation', 'single']), choices.oneOf(['wait', 'end']));
+  let run = freeze(openRun('run-1', start));
+  // One in three takes up another run, which may not have read its input.
+  if (choices.isRare(3)) {
+    const input = choices.oneOf(['', 'hello']);
+    run = freeze(openRun('run-1', { ...start, input, retryOf: { runId: 'run-0' } }));
+  }
   for (;;) {
     const decision = decide(run, { isHistoryLong: choices.isRare(12) });
     const step = takeStep(choices, run, decision, sent, choices.isUsedUp() || choices.isRare(100));

@@ -11,7 +11,9 @@ import { decide } from '../../src/domain/run/decide.ts';
 import type { Decision } from '../../src/domain/run/decision.ts';
 import { LIMITS } from '../../src/domain/run/limits.ts';
 import { messageHash } from '../../src/domain/run/messages.ts';
+import type { Observation } from '../../src/domain/run/observation.ts';
 import type { PendingCall, Run } from '../../src/domain/run/run.ts';
+import type { Taken } from '../../src/domain/run/taken.ts';
 import { choicesFrom } from './choices.ts';
 import { resultRef } from './legal-observations.ts';
 import { liveRun, type Step } from './live-run.ts';
@@ -71,6 +73,11 @@ describe('any run', () => {
     eachRun((steps) => {
       const approved = new Map<string, string>();
       for (const { observations, decision } of steps) {
+        for (const { calls, turn } of takenIn(observations)) {
+          for (const { index, approval, argsHash } of calls) {
+            if (approval !== undefined) approved.set(`${turn}.${index}`, argsHash);
+          }
+        }
         if (decision.kind === 'call-tools')
           decision.calls.forEach((call) => assertAllowed(approved, decision.turn, call));
         if (decision.kind !== 'await-approval') continue;
@@ -87,6 +94,12 @@ describe('any run', () => {
       const told: string[] = [];
       let asked: readonly string[] = [];
       for (const { decision, observations } of steps) {
+        for (const { turn, calls, results } of takenIn(observations)) {
+          asked = [...results, ...calls]
+            .map(({ index }) => index)
+            .toSorted((a, b) => a - b)
+            .map((index) => resultRef(turn, index));
+        }
         const reply = observations.find((observation) => observation.kind === 'model-called')?.result;
         if (decision.kind !== 'call-model') continue;
         assert.deepEqual(decision.delta.slice(0, asked.length), asked, 'results come first, in the order of the calls');
@@ -142,6 +155,29 @@ describe('any run', () => {
     });
   });
 
+  it('goes on where the run stopped that it takes up, and makes none of its turns', () => {
+    let times = 0;
+    eachRun((steps) => {
+      const [first] = steps.flatMap(({ observations }) => takenIn(observations));
+      if (first === undefined) return;
+      times += 1;
+      const models = stepsOf(steps, 'call-model');
+      assert.ok(models.every(({ decision }) => decision.turn > first.turn));
+      const [asked] = models;
+      if (asked === undefined) return;
+      assert.equal(asked.run.head, first.head);
+      assert.deepEqual(
+        first.inputs.filter((ref) => asked.decision.delta.includes(ref)),
+        first.inputs,
+      );
+      const isRead = steps.some(
+        ({ decision }) => decision.kind === 'perceive' && decision.inputs.some(({ id }) => id === 'perdure:start'),
+      );
+      assert.equal(isRead, !first.isInputHeard);
+    });
+    assert.ok(times > RUNS / 10, `${times} successors`);
+  });
+
   it('keeps its limits', () => {
     eachRun((steps) => {
       for (const { run, decision } of steps) {
@@ -169,6 +205,14 @@ describe('any run', () => {
     });
   });
 });
+
+function takenIn(observations: readonly Observation[]): readonly Taken[] {
+  return observations.flatMap((each) =>
+    each.kind === 'admitted' && each.result.kind === 'admitted' && each.result.taken !== undefined
+      ? [each.result.taken]
+      : [],
+  );
+}
 
 function assertAllowed(approved: ReadonlyMap<string, string>, turn: number, call: PendingCall): void {
   if (call.verdict.kind === 'allow') return;

@@ -51,6 +51,7 @@ function makeScripts(): Record<string, ScriptedModel> {
     'repeated-calls': scripted(() => calls(['lookup', { id: 'same' }])),
     'revised-answer': scripted([{ text: 'Order A-9999 is yours.' }, { text: 'I do not know the order.' }]),
     'unknown-effect': scripted([calls(['lostPay', { amount: 7 }]), { text: 'Resolved.' }]),
+    'taken-up': scripted([calls(['lookup', { id: 'a' }], ['pay', { amount: 200 }]), { text: 'Paid.' }]),
   };
 }
 
@@ -222,6 +223,17 @@ export const SHAPES: Readonly<Record<string, Drive>> = {
     const word = { state: 'failed', ref, principal: 'bea', reason: 'looked it up' } as const;
     await platform.stores.effects.resolve(platform.tenant, effectKey, word);
     await update(handle, 'requestStop', { reason: 'recorded' });
+    await handle.result();
+    return handle;
+  },
+  'taken-up': async (platform) => {
+    const stopped = await platform.start('taken-up', 'Go.');
+    await untilAsked(platform, stopped, 'approval');
+    await update(stopped, 'requestStop', { reason: 'lunch' });
+    await stopped.result();
+    const handle = await platform.start('taken-up', '', { retryOf: { runId: stopped.workflowId } });
+    const pending = await untilAsked(platform, handle, 'approval');
+    await update(handle, 'decideApproval', { ...pending, decision: approve });
     await handle.result();
     return handle;
   },

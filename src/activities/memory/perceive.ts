@@ -33,14 +33,16 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
         continue;
       }
       const guarded = guard(guardrails, waiting);
-      if (!(await stores.runMessages.claim(tenant, claim, auditOf(runId, waiting, guarded)))) {
+      const isRefused = guarded.verdict === 'block' && waiting.id === FIRST_INPUT_ID;
+      // Written before it is claimed, so that a claim names what a run that takes up this one will find.
+      const ref = isRefused
+        ? null
+        : await stores.transcripts.writePart(tenant, facts.scope, toPart(waiting, guarded.text));
+      if (!(await stores.runMessages.claim(tenant, { ...claim, ref }, auditOf(runId, waiting, guarded)))) {
         ignored.push(waiting.id);
         continue;
       }
-      if (guarded.verdict === 'block' && waiting.id === FIRST_INPUT_ID) {
-        return { inputs: [], blockedBy: guarded.matched.join(', ') };
-      }
-      const ref = await stores.transcripts.writePart(tenant, facts.scope, toPart(waiting, guarded.text));
+      if (ref === null) return { inputs: [], blockedBy: guarded.matched.join(', ') };
       if (waiting.kind === 'answer') answer = ref;
       else refs.push(ref);
     }

@@ -9,7 +9,11 @@ import { contentHash } from '../../domain/sha-256.ts';
 import { contractHash, toolActivityType } from '../../domain/tool/contract.ts';
 import type { ActivityDependencies, ActivitySettings } from '../dependencies.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
+import type { RetryOf } from '../../domain/run/start.ts';
+import type { EndedRun } from '../../stores/ended-runs.ts';
+import type { StandingRun } from '../../stores/runs.ts';
 import { buildRelease } from './agent-release.ts';
+import { type Admitting, takeUp } from './take-up.ts';
 
 /** Admits a run: chooses its release, records its plan, opens its row and its budget. Again for the same run it changes nothing. */
 export async function admit(dependencies: ActivityDependencies, input: AdmitInput): Promise<AdmitResult> {
@@ -26,6 +30,11 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
       return { kind: 'refused', reason: `runs of mode ${start.mode} are not served; use live` };
     const release = buildRelease(agent, dependencies.effectiveModelId);
     const releaseId = await stores.releases.put(release);
+    if (start.retryOf !== undefined) {
+      const found = await admitRetry(dependencies, input, start.retryOf, { agent, release, releaseId });
+      await failpoint('run:admitted');
+      return found;
+    }
     const { plan, end } = await stores.runs.admit(tenant, {
       id,
       agent: agent.name,
@@ -42,6 +51,60 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
     await failpoint('run:admitted');
     return end === null ? { kind: 'admitted', plan } : { kind: 'already-ended', end };
   });
+}
+
+/** Admits a run that takes up an ended one: in its scope, under its root, and with limits of its own. */
+async function admitRetry(
+  dependencies: ActivityDependencies,
+  input: AdmitInput,
+  retryOf: RetryOf,
+  admitting: Admitting,
+): Promise<AdmitResult> {
+  const { stores, settings } = dependencies;
+  const { start, tenant } = input;
+  const { agent, release, releaseId } = admitting;
+  const id = agentRunIdOfActivity();
+  // What the first attempt has written stands, whatever today's build would make of it.
+  const standing = await stores.runs.standing(tenant, id);
+  if (standing !== null) return resultOf(standing);
+  const found = await takeUp(dependencies, input, retryOf, admitting, id);
+  if (found.kind === 'refused') return found;
+  const { run, taken } = found;
+  const asked = { ...askedLimits(run, await stores.releases.get(run.release)), ...start.limits };
+  const plan = buildPlan(agent, release, releaseId, settings, asked);
+  const admitted = await stores.runs.admit(tenant, {
+    id,
+    agent: agent.name,
+    kind: start.kind,
+    mode: start.mode,
+    release: releaseId,
+    scope: run.scope,
+    root: run.root,
+    principal: start.principal,
+    keyHash: contentHash([tenant, start.kind, start.startKey]),
+    // Turns are counted on, and what may be used is counted anew.
+    plan: { ...plan, limits: { ...plan.limits, turns: Math.min(plan.limits.turns + taken.turn, LIMITS.turnsMax) } },
+    deadlineAt: start.deadlineAt,
+    retry: { of: run.id, taken },
+  });
+  return resultOf(admitted);
+}
+
+function resultOf({ plan, end, taken }: StandingRun): AdmitResult {
+  if (end !== null) return { kind: 'already-ended', end };
+  return { kind: 'admitted', plan, ...(taken === null ? {} : { taken }) };
+}
+
+/** What the caller of the run before asked for that was less than its release gave: it holds on unless this caller says otherwise. */
+function askedLimits({ limits, taken }: EndedRun, given: Release): Partial<RunLimits> {
+  const own: RunLimits = { ...limits, turns: limits.turns - taken.turn };
+  return {
+    ...(BigInt(own.costPico) < BigInt(given.limits.costPico) ? { costPico: own.costPico } : {}),
+    ...(own.tokens < given.limits.tokens ? { tokens: own.tokens } : {}),
+    ...(own.turns < given.limits.turns ? { turns: own.turns } : {}),
+    ...(own.toolCalls < given.limits.toolCalls ? { toolCalls: own.toolCalls } : {}),
+    ...(own.activeMs < given.limits.activeMs ? { activeMs: own.activeMs } : {}),
+  };
 }
 
 function buildPlan(

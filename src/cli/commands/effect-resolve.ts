@@ -47,7 +47,8 @@ async function resolve(context: CommandContext, runs: OpenRuns, key: string, opt
     );
   }
   const principal = options.by ?? context.cli.account;
-  if (effect.state !== 'unknown') throw await notUnknown(runs, effect, principal);
+  // One that a run left when it ended may still be intended; the ledger says whether it can be settled yet.
+  if (effect.state !== 'unknown' && effect.state !== 'intended') throw await notUnknown(runs, effect, principal);
   const ref = await writeFinding(runs, effect, options);
   const resolved = await runs.stores.effects.resolve(effect.tenant, key, {
     state: options.as,

@@ -58,9 +58,8 @@ function addPlainMessages(parent: Command, context: CommandContext): void {
   const summaries = {
     pause: 'let a run finish what it does and then wait',
     resume: 'let a paused run go on',
-    retry: 'try at once what a blocked run waits for',
   } as const;
-  for (const name of ['pause', 'resume', 'retry'] as const) {
+  for (const name of ['pause', 'resume'] as const) {
     addMessage(parent, context, { name, summary: summaries[name], examples: [`perdure run ${name} ${ID}`] }).action(
       async (id: string, options: SendOptions) => {
         await deliver(context, id, options, (handle, sent) => handle[name](sent));

@@ -117,6 +117,8 @@ function headOf(run: RunRecord): string {
     `  ${formatUse(run, run.isCostSimulated)}${held}`,
     `  ${formatMoment(run.createdAt)} · ${formatDuration(lastMs - run.createdAt.getTime())}${run.end === null ? ' so far' : ''} · cap ${formatCost(run.capPico, false)}`,
     `  ${run.kind} · tenant ${run.tenant} · started by ${oneLine(run.principal)} · release ${run.release}`,
+    ...(run.retryOf === null ? [] : [`  retry of ${run.retryOf.id} from turn ${run.retryOf.fromTurn}`]),
+    ...(run.retriedAs.length === 0 ? [] : [`  retried as ${run.retriedAs.join(', ')}`]),
   ].join('\n');
 }
 

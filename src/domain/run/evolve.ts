@@ -4,6 +4,7 @@ import type { Observation } from './observation.ts';
 import { receiveMessage } from './receive-message.ts';
 import type { ActivityTrouble, ApprovalResult, ModelResult, PerceiveResult } from './results.ts';
 import type { PendingCall, Run } from './run.ts';
+import { takeOver } from './taken.ts';
 import { topUpLimits } from './top-up.ts';
 
 /**
@@ -53,8 +54,10 @@ function worked(run: Run, activeMs: number): Run {
 
 function evolveAdmitted(run: Run, { result }: Observation & { kind: 'admitted' }): Run {
   switch (result.kind) {
-    case 'admitted':
-      return { ...run, plan: result.plan, blocked: null };
+    case 'admitted': {
+      const next: Run = { ...run, plan: result.plan, blocked: null };
+      return run.start.retryOf === undefined ? next : takeOver(next, run.start.retryOf, result.taken);
+    }
     case 'already-ended':
       return { ...run, earlierEnd: result.end };
     case 'refused':

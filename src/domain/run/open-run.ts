@@ -10,7 +10,11 @@ export function openRun(id: string, { input, ...start }: RunStart): Run {
     head: null,
     results: [],
     inputs: [],
-    waiting: [{ kind: 'input', id: FIRST_INPUT_ID, text: input, principal: start.principal }],
+    // A run that takes up another one has an input of its own only where that one never read it.
+    waiting:
+      start.retryOf !== undefined && input === ''
+        ? []
+        : [{ kind: 'input', id: FIRST_INPUT_ID, text: input, principal: start.principal }],
     turn: 0,
     turnsBefore: 0,
     calls: [],

@@ -3,10 +3,12 @@ import type { Verdict } from '../policy/approval-policy.ts';
 import type { Cause, Disposition } from './cause.ts';
 import type { RunPlan } from './plan.ts';
 import type { Answer, Dimension, RunEnd } from './run-end.ts';
+import type { Taken } from './taken.ts';
 
 /** What `admit` found. */
 export type AdmitResult =
-  | { readonly kind: 'admitted'; readonly plan: RunPlan }
+  /** `taken` is what a run goes on from that takes up an ended one. */
+  | { readonly kind: 'admitted'; readonly plan: RunPlan; readonly taken?: Taken }
   | { readonly kind: 'already-ended'; readonly end: RunEnd }
   | { readonly kind: 'refused'; readonly reason: string };
 

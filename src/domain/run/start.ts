@@ -23,4 +23,15 @@ export type RunStart = {
   readonly limits?: Partial<RunLimits>;
   /** Whether someone can be asked when a limit is used up: the run then waits for a top-up instead of ending. */
   readonly whenExhausted: 'wait' | 'end';
+  /**
+   * Set where the run takes up one that has ended. `input` is then the ended run's own where it may never have been read and Temporal
+   * still had it, else empty.
+   */
+  readonly retryOf?: RetryOf;
+};
+
+export type RetryOf = {
+  readonly runId: string;
+  /** The first turn that is made anew. Default: the run goes on where it stopped. */
+  readonly fromTurn?: number;
 };

@@ -28,6 +28,10 @@ export type RunRecord = {
   readonly phaseAt: Date;
   readonly endedAt: Date | null;
   readonly deadlineAt: Date;
+  /** The run that this one takes up, and the first turn that it makes itself. */
+  readonly retryOf: { readonly id: string; readonly fromTurn: number } | null;
+  /** Ids of the runs that take up this one, the first one first. */
+  readonly retriedAs: readonly string[];
 };
 
 export type RunFilter = {
