@@ -86,6 +86,7 @@ async function show(agentRunId: string): Promise<void> {
     answer: await reader.answer(tenant, agentRunId),
     approvals: [],
     effects: await reader.effects(tenant, { agentRunId }),
+    deferred: [],
     rejected: null,
     question: null,
     webUi: null,

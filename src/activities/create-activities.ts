@@ -8,6 +8,7 @@ import type {
   ReflectInput,
   RequestApprovalInput,
   SettleApprovalInput,
+  SettleDeferredInput,
 } from '../domain/run/activity-inputs.ts';
 import type { ToolResult } from '../domain/run/results.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -18,6 +19,7 @@ import { recordEnd, recordProgress } from './observe/record-progress.ts';
 import { reflect } from './observe/reflect.ts';
 import { admit } from './release/admit.ts';
 import { executeTool } from './tool/execute-tool.ts';
+import { settleDeferred } from './tool/settle-deferred.ts';
 
 /** Activities that run beside the workflow, on the run's own queue. */
 export function createRunActivities(dependencies: ActivityDependencies) {
@@ -26,6 +28,7 @@ export function createRunActivities(dependencies: ActivityDependencies) {
     perceive: (input: PerceiveInput) => perceive(dependencies, input),
     requestApproval: (input: RequestApprovalInput) => requestApproval(dependencies, input),
     settleApproval: (input: SettleApprovalInput) => settleApproval(dependencies, input),
+    settleDeferred: (input: SettleDeferredInput) => settleDeferred(dependencies, input),
     reflect: (input: ReflectInput) => reflect(dependencies, input),
     recordProgress: (input: RecordProgressInput) => recordProgress(dependencies, input),
     recordEnd: (input: RecordEndInput) => recordEnd(dependencies, input),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { canonicalJson, type JsonObject, type JsonValue } from '../domain/json.ts';
+import { LIMITS } from '../domain/run/limits.ts';
 import { isWrite, type EffectClass, type ToolContract } from '../domain/tool/contract.ts';
 
 /** What a tool gets besides its input. */
@@ -21,6 +22,15 @@ export type ToolContext = {
    * @throws ToolUnreachable when the worker does not have it.
    */
   readonly secret: (name: string) => string;
+};
+
+/** What a deferred tool gets besides its input. */
+export type DeferredToolContext = ToolContext & {
+  /**
+   * Gives the call its result, with `completeTool` of the client library or `perdure tool complete`: hand it to whoever does the work, and to
+   * nobody else. It is the same on every attempt.
+   */
+  readonly token: string;
 };
 
 /**
@@ -72,8 +82,34 @@ export type ToolSpec<Input extends z.ZodType, Output extends z.ZodType> = {
   ) => Promise<Reconciliation<z.output<Output>>>;
   /** Names of the secrets the tool reads. Each must be in the worker's environment. */
   readonly secrets?: readonly string[];
+  readonly deferred?: undefined;
   readonly run: (input: z.output<Input>, context: ToolContext) => Promise<z.input<Output>>;
 };
+
+/**
+ * A tool whose result comes later, from outside. `run` begins the work and hands on the token; the call then waits, without a process, until
+ * the result is given. `output` is the schema of that result.
+ */
+export type DeferredToolSpec<Input extends z.ZodType, Output extends z.ZodType> = Omit<
+  ToolSpec<Input, Output>,
+  'deferred' | 'reconcile' | 'run'
+> & {
+  /** Milliseconds until the model reads that no result came in time, from the moment the work has begun: 1 to 31,622,400,000 (366 days). */
+  readonly deferred: { readonly timeoutMs: number };
+  /** Asks the destination whether the work has begun. `done` says that it has; its result still comes by the token. */
+  readonly reconcile?: (
+    key: string,
+    input: z.output<Input>,
+    context: DeferredToolContext,
+  ) => Promise<Reconciliation<DeferredNote>>;
+  /** Begins the work. What it returns is a note for operators, such as the number of the job; the model does not read it. */
+  readonly run: (input: z.output<Input>, context: DeferredToolContext) => Promise<DeferredNote>;
+};
+
+type DeferredNote = string | undefined | void;
+
+/** The context of any call: the token is there where the tool is deferred. */
+export type CallContext = ToolContext & { readonly token?: string };
 
 /** A tool as workers hold it: its contract, and functions that take and give JSON. */
 export type Tool = {
@@ -89,17 +125,22 @@ export type Tool = {
   readonly parseInput: (input: JsonValue) => Parsed;
   readonly businessKey: ((input: JsonValue) => string) | null;
   readonly reconcile:
-    ((key: string, input: JsonValue, context: ToolContext) => Promise<Reconciliation<JsonValue>>) | null;
+    ((key: string, input: JsonValue, context: CallContext) => Promise<Reconciliation<JsonValue>>) | null;
+  /** How a result that comes later is taken; null for a tool that gives its result itself. */
+  readonly deferred: { readonly timeoutMs: number; readonly parseOutput: (output: JsonValue) => ParsedOutput } | null;
   /**
-   * Does the work and gives its parsed output.
+   * Does the work and gives its parsed output. A deferred tool begins it and gives its note.
    *
    * @throws MisshapenOutput when the work was done and the output schema refuses what came back.
    */
-  readonly run: (input: JsonValue, context: ToolContext) => Promise<JsonValue>;
+  readonly run: (input: JsonValue, context: CallContext) => Promise<JsonValue>;
 };
 
 export type Parsed =
   { readonly kind: 'ok'; readonly input: JsonValue } | { readonly kind: 'invalid'; readonly message: string };
+
+type ParsedOutput =
+  { readonly kind: 'ok'; readonly output: JsonValue } | { readonly kind: 'invalid'; readonly message: string };
 
 /** A tool has done its work, and its output is not what its schema promises. A write has happened all the same. */
 export class MisshapenOutput extends Error {
@@ -123,16 +164,21 @@ const TIMEOUT_MS_MAX = 3_600_000;
 const LOCAL_TIMEOUT_MS_MAX = 1_000;
 
 /**
- * Defines a tool. The input schema is parsed before the policy looks at the arguments, the output schema before the model does.
+ * Defines a tool. The input schema is parsed before the policy looks at the arguments, the output schema before the model does. With
+ * `deferred` the result comes later, from outside.
  *
  * @throws TypeError when the definition contradicts itself; the message says what to change.
  */
-export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(spec: ToolSpec<Input, Output>): Tool {
+export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(
+  spec: DeferredToolSpec<Input, Output>,
+): Tool;
+export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(spec: ToolSpec<Input, Output>): Tool;
+export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(spec: AnySpec<Input, Output>): Tool {
   checkSpec(spec);
   const parse = (input: JsonValue): z.output<Input> => spec.input.parse(input);
   const execution = spec.execution ?? 'queued';
   const { businessKey } = spec.idempotencyKey ?? {};
-  const { reconcile } = spec;
+  const reconcile = reconcileOf(spec);
   return {
     contract: {
       name: spec.name,
@@ -141,6 +187,7 @@ export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(sp
       inputSchema: jsonSchema(spec.input, 'input'),
       outputSchema: jsonSchema(spec.output, 'output'),
       effect: spec.effect,
+      ...(spec.deferred === undefined ? {} : { deferred: true }),
     },
     owner: spec.owner,
     timeoutMs: spec.timeoutMs ?? (execution === 'local' ? LOCAL_TIMEOUT_MS_MAX : DEFAULT_TIMEOUT_MS),
@@ -164,7 +211,14 @@ export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(sp
             }
             return answer;
           },
-    run: async (input, context) => parseOutput(spec.output, await spec.run(parse(input), context)),
+    deferred:
+      spec.deferred === undefined
+        ? null
+        : { timeoutMs: spec.deferred.timeoutMs, parseOutput: (output) => parseLater(spec.output, output) },
+    run: async (input, context) => {
+      if (spec.deferred === undefined) return parseOutput(spec.output, await spec.run(parse(input), context));
+      return toJson(await spec.run(parse(input), withToken(context)));
+    },
   };
 }
 
@@ -183,6 +237,37 @@ function parseInput({ name, input: schema }: Pick<ToolSpec<z.ZodType, z.ZodType>
     return { kind: 'invalid', message } as const;
   } catch (error) {
     return { kind: 'invalid', message: problemOf(error) } as const;
+  }
+}
+
+type AnySpec<Input extends z.ZodType, Output extends z.ZodType> =
+  ToolSpec<Input, Output> | DeferredToolSpec<Input, Output>;
+
+type Reconcile<Input extends z.ZodType> = (
+  key: string,
+  input: z.output<Input>,
+  context: CallContext,
+) => Promise<Reconciliation<unknown>>;
+
+function reconcileOf<Input extends z.ZodType>(spec: AnySpec<Input, z.ZodType>): Reconcile<Input> | undefined {
+  if (spec.deferred === undefined || spec.reconcile === undefined)
+    return spec.reconcile as Reconcile<Input> | undefined;
+  const { reconcile } = spec;
+  return (key, input, context) => reconcile(key, input, withToken(context));
+}
+
+function withToken(context: CallContext): DeferredToolContext {
+  const { token } = context;
+  if (token === undefined) throw new Error('a deferred tool needs a token in its context');
+  return { ...context, token };
+}
+
+/** Parses a result that came from outside; what a schema makes of it must not throw. */
+function parseLater(schema: z.ZodType, output: JsonValue): ParsedOutput {
+  try {
+    return { kind: 'ok', output: toJson(schema.parse(output)) };
+  } catch (error) {
+    return { kind: 'invalid', message: problemOf(error) };
   }
 }
 
@@ -216,7 +301,7 @@ function toJson(value: unknown): JsonValue {
   return value === undefined ? null : (JSON.parse(JSON.stringify(value)) as JsonValue);
 }
 
-function checkSpec(spec: ToolSpec<z.ZodType, z.ZodType>): void {
+function checkSpec<Input extends z.ZodType, Output extends z.ZodType>(spec: AnySpec<Input, Output>): void {
   const refuse = (what: string): never => {
     throw new TypeError(`defineTool(${JSON.stringify(spec.name)}): ${what}`);
   };
@@ -227,6 +312,10 @@ function checkSpec(spec: ToolSpec<z.ZodType, z.ZodType>): void {
   const { timeoutMs = 1 } = spec;
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > TIMEOUT_MS_MAX) {
     refuse(`timeoutMs must be a whole number from 1 to ${TIMEOUT_MS_MAX}, got ${timeoutMs}`);
+  }
+  const wait = spec.deferred?.timeoutMs ?? 1;
+  if (!Number.isInteger(wait) || wait < 1 || wait > LIMITS.deadlineMsMax) {
+    refuse(`deferred.timeoutMs must be a whole number from 1 to ${LIMITS.deadlineMsMax}, got ${wait}`);
   }
   const isLocal = spec.execution === 'local';
   if (isLocal && isWrite(spec.effect)) refuse("execution 'local' is for reads; a write needs an activity of its own");

@@ -7,7 +7,14 @@ export {
   type RehearsalView,
   type Requirements,
 } from './define-agent.ts';
-export { defineTool, type Reconciliation, type Tool, type ToolContext, type ToolSpec } from './define-tool.ts';
+export {
+  defineTool,
+  type DeferredToolContext,
+  type Reconciliation,
+  type Tool,
+  type ToolContext,
+  type ToolSpec,
+} from './define-tool.ts';
 export { ToolRefusal, ToolUnreachable } from './tool-errors.ts';
 export type { JsonObject, JsonValue } from '../domain/json.ts';
 export type { MessagePart } from '../domain/model/message-part.ts';

@@ -1,7 +1,7 @@
 import type { RunHandle, RunProgress, RunReader } from '../client/index.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { Cli } from './cli.ts';
-import { formatBlocked, formatPendingApproval, formatUnknownEffect } from './format/run.ts';
+import { formatBlocked, formatDeferredCall, formatPendingApproval, formatUnknownEffect } from './format/run.ts';
 import { formatEntry } from './format/timeline.ts';
 import { formatDuration, oneLine } from './format/units.ts';
 import { spellCommand } from './spell-command.ts';
@@ -53,6 +53,8 @@ async function describePhase(
   if (approvals.length > 0) return approvals.map(formatPendingApproval).join('\n');
   const pending = await handle.pending().catch(() => []);
   const [question] = pending.flatMap((each) => (each.kind === 'question' ? [each.question] : []));
+  const deferred = await reader.deferredCalls(null, { agentRunId: handle.id, state: 'waiting' });
+  if (question === undefined && deferred.length > 0) return deferred.map(formatDeferredCall).join('\n');
   const words = question === undefined ? await lastWords(handle) : `asks: ${oneLine(question)}`;
   return `${words}\n  ${spellCommand(`run send ${handle.id} "your answer"`)}`;
 }

@@ -20,6 +20,8 @@ import { addRunRetry } from './commands/run-retry.ts';
 import { addRunShow } from './commands/run-show.ts';
 import { addRunStart } from './commands/run-start.ts';
 import { addRunTail } from './commands/run-tail.ts';
+import { addToolComplete } from './commands/tool-complete.ts';
+import { addToolLs } from './commands/tool-ls.ts';
 
 /** Builds the command line. Commands set `ending.exitCode` when they end with another code than 0. */
 export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
@@ -66,6 +68,13 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
   });
   addApproveLs(approve, context);
   addApproveDecide(approve, context);
+  const tool = addGroup(program, {
+    name: 'tool',
+    summary: 'see which tool calls wait for a result from outside, and give it',
+    examples: ['perdure tool ls', `perdure tool complete TOKEN --output '{"priceUsd":120}'`],
+  });
+  addToolLs(tool, context);
+  addToolComplete(tool, context);
   const effect = addGroup(program, {
     name: 'effect',
     summary: 'see what runs have changed outside, and settle what nobody knows',

@@ -1,8 +1,11 @@
 import { Client, type Connection } from '@temporalio/client';
+import type { DeferredResult } from '../domain/run/message.ts';
+import { completeTool } from './complete-tool.ts';
 import type { ClientContext } from './context.ts';
-import { createRunHandle, type RunHandle } from './run-handle.ts';
+import { createRunHandle, type MessageOptions, type RunHandle } from './run-handle.ts';
 import type { RunReader } from './run-reader.ts';
 import { type RetryOptions, retryRun } from './retry-run.ts';
+import type { SendReceipt } from './send-message.ts';
 import { type StartOptions, startRun } from './start-run.ts';
 
 export type ClientSetup = {
@@ -28,6 +31,11 @@ export type PerdureClient = {
   readonly retry: (agentRunId: string, options?: RetryOptions) => Promise<RunHandle>;
   /** Gives the handle of a run without any call. */
   readonly run: (agentRunId: string, options?: { readonly tenant?: string }) => RunHandle;
+  /**
+   * Gives a deferred tool call its result: `{ output }` with JSON, or `{ error }` with words for the model. The token is all that it needs.
+   * Without a key, the same result of the same call is applied once.
+   */
+  readonly completeTool: (token: string, result: DeferredResult, options?: MessageOptions) => Promise<SendReceipt>;
 };
 
 /** Five seconds: a worker answers in milliseconds, a busy one in seconds, and a person still waits for the word that nobody answered. */
@@ -54,6 +62,7 @@ export function createClient(setup: ClientSetup): PerdureClient {
       return createRunHandle(context, id, tenant);
     },
     run: (agentRunId, { tenant } = {}) => createRunHandle(context, agentRunId, tenant ?? null),
+    completeTool: (token, result, options) => completeTool(context, token, result, options),
   };
 }
 

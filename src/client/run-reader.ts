@@ -4,6 +4,8 @@ import type {
   ApprovalFilter,
   ApprovalRecord,
   AuditRecord,
+  DeferredFilter,
+  DeferredRecord,
   EffectFilter,
   EffectRecord,
   RunFilter,
@@ -31,6 +33,8 @@ export type RunReader = {
   readonly transcript: (tenant: string, agentRunId: string) => Promise<readonly MessagePart[]>;
   readonly approvals: (tenant: string | null, filter?: ApprovalFilter) => Promise<readonly ApprovalRecord[]>;
   readonly effects: (tenant: string | null, filter?: EffectFilter) => Promise<readonly EffectRecord[]>;
+  /** Lists calls of deferred tools, the next deadline first. */
+  readonly deferredCalls: (tenant: string | null, filter?: DeferredFilter) => Promise<readonly DeferredRecord[]>;
   /** Lists who did what to the run, its approvals and its effects. */
   readonly audit: (tenant: string, agentRunId: string) => Promise<readonly AuditRecord[]>;
 };

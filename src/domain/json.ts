@@ -26,6 +26,16 @@ export function canonicalJson(value: unknown): string {
   return `{${members.join(',')}}`;
 }
 
+/** Tells whether a value has more levels than so many; one that holds no other has none. No value is too deep to be looked at. */
+export function isDeeperThan(value: unknown, levelsMax: number): boolean {
+  let level: readonly unknown[] = [value];
+  for (let levels = 0; level.length > 0; levels += 1) {
+    if (levels > levelsMax) return true;
+    level = level.flatMap((each) => (each !== null && typeof each === 'object' ? Object.values(each) : []));
+  }
+  return false;
+}
+
 /** Counts the UTF-8 bytes of a text, without an encoder: workflow code runs this too. */
 export function utf8Bytes(text: string): number {
   let bytes = 0;

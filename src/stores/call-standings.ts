@@ -3,11 +3,13 @@ import type { TakenCall } from '../domain/run/taken.ts';
 import type { Db, EffectState } from './database.ts';
 
 /**
- * What the rows know of a call: its result, or that its write was begun and nobody knows the outcome yet. `argsRef` is set where a person
+ * What the rows know of a call: its result, or that its work was begun and the outcome is not known. `argsRef` is set where a person
  * changed the arguments; `approval` is the one under which it was begun.
  */
 export type CallStanding =
   | { readonly kind: 'result'; readonly ref: string }
+  /** Deferred work that was begun, whose result can come only to the run that has ended. */
+  | { readonly kind: 'awaited' }
   | {
       readonly kind: 'begun';
       readonly key: string;
@@ -56,6 +58,7 @@ export async function readCallStandings(
   const reads = await readReads(db, tenant, run, turn);
   const approvals = await readApprovals(db, tenant, run, turn, calls);
   const attempts = await readAttempts(db, tenant, run, turn);
+  const deferred = await readDeferred(db, tenant, run, turn);
   const questions = calls.filter(({ verdict }) => verdict.kind === 'ask');
   for (const call of calls) {
     const { index, verdict } = call;
@@ -66,7 +69,8 @@ export async function readCallStandings(
       own.find(({ result_ref: result }) => result !== null)?.result_ref ??
       reads.get(index);
     const standing =
-      ref === undefined || ref === null ? effectOf(call, own, attempts) : ({ kind: 'result', ref } as const);
+      deferred.get(index) ??
+      (ref === undefined || ref === null ? effectOf(call, own, attempts) : ({ kind: 'result', ref } as const));
     if (standing !== null) standings.set(index, standing);
   }
   return standings;
@@ -106,6 +110,29 @@ async function readReads(db: Db, tenant: string, run: CallsOf, turn: number): Pr
        and ref is not null and opened_at >= ${run.createdAt}::timestamptz - interval '1 minute'
      order by closed_at`.execute(db);
   return new Map(rows.map(({ call_index: index, ref }) => [index, ref]));
+}
+
+/** A deferred call's own row speaks for it: its effect and its observation know only that the work was begun. */
+async function readDeferred(
+  db: Db,
+  tenant: string,
+  run: CallsOf,
+  turn: number,
+): Promise<ReadonlyMap<number, CallStanding>> {
+  const rows = await db
+    .selectFrom('deferred_calls')
+    .select(['call_index', 'state', 'result_ref'])
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', run.id)
+    .where('turn', '=', turn)
+    .where('state', '<>', 'beginning')
+    .execute();
+  return new Map(
+    rows.map(({ call_index: index, result_ref: ref }) => [
+      index,
+      ref === null ? { kind: 'awaited' } : { kind: 'result', ref },
+    ]),
+  );
 }
 
 async function readApprovals(

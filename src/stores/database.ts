@@ -17,6 +17,8 @@ type Json<T extends object | null> = JSONColumnType<T>;
 type AttemptOutcome = 'succeeded' | 'failed' | 'not-sent' | 'lost' | 'never' | 'reconciled';
 export type EffectState =
   'intended' | 'succeeded' | 'failed' | 'unknown' | 'compensating' | 'compensated' | 'compensation-unknown';
+/** `waiting` alone takes a result; `invalid` is one that the tool's output schema refused. */
+export type DeferredState = 'beginning' | 'waiting' | 'completed' | 'failed' | 'invalid' | 'expired' | 'cancelled';
 export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'expired' | 'responded';
 
 /** The tables, as the newest migration leaves them. */
@@ -164,6 +166,22 @@ export type Database = {
     reason: string | null;
     approved_hash: string | null;
     approved_ref: string | null;
+    result_ref: string | null;
+  };
+  deferred_calls: {
+    tenant: string;
+    token: string;
+    run_id: string;
+    turn: number;
+    call_index: number;
+    tool: string;
+    state: DeferredState;
+    note_ref: string | null;
+    created_at: DefaultMoment;
+    deadline_at: Moment;
+    completed_by: string | null;
+    completed_at: Moment | null;
+    message_id: string | null;
     result_ref: string | null;
   };
   observations: {

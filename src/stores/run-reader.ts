@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { MessagePart } from '../domain/model/message-part.ts';
-import type { ApprovalFilter, EffectFilter, RunFilter } from '../domain/schemas/run-records.ts';
+import type { ApprovalFilter, DeferredFilter, EffectFilter, RunFilter } from '../domain/schemas/run-records.ts';
 import { type Db, openDatabase } from './database.ts';
+import { readDeferredCalls } from './deferred-reader.ts';
 import { readApprovals, readAudit, readEffects } from './ledger-reader.ts';
 import { readReceipt } from './receipt-reader.ts';
 import { findTenant, readRun, readRuns } from './run-row-reader.ts';
@@ -28,6 +29,8 @@ export function createRunReader({ db, transcripts }: Pick<Stores, 'db' | 'transc
     },
     approvals: (tenant: string | null, filter?: ApprovalFilter) => readApprovals(db, transcripts, tenant, filter),
     effects: (tenant: string | null, filter?: EffectFilter) => readEffects(db, tenant, filter),
+    deferredCalls: (tenant: string | null, filter?: DeferredFilter) =>
+      readDeferredCalls(db, transcripts, tenant, filter),
     audit: (tenant: string, runId: string) => readAudit(db, tenant, runId),
   };
 }

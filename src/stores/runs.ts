@@ -6,6 +6,7 @@ import type { RunPlan } from '../domain/run/plan.ts';
 import type { Taken } from '../domain/run/taken.ts';
 import { appendAudit } from './audit.ts';
 import type { Db } from './database.ts';
+import { cancelDeferredCalls } from './deferred-calls.ts';
 import { LruCache } from './lru-cache.ts';
 
 /** What never changes about a run after admission. */
@@ -200,6 +201,7 @@ async function recordEnd(
       .where('id', '=', id)
       .execute();
     await expireApprovals(tx, tenant, id);
+    await cancelDeferredCalls(tx, tenant, id);
     await appendAudit(tx, tenant, { principal, action: 'run.end', target: id, after: end.outcome });
     return end;
   });

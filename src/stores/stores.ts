@@ -1,6 +1,7 @@
 import { noFailpoint } from '../domain/failpoint.ts';
 import { createApprovals } from './approvals.ts';
 import type { Db } from './database.ts';
+import { createDeferredCalls } from './deferred-calls.ts';
 import { createEffects } from './effects.ts';
 import { createEndedRuns } from './ended-runs.ts';
 import { createModelCalls } from './model-calls.ts';
@@ -29,5 +30,6 @@ export function createStores(db: Db, { transcriptCacheBytes = DEFAULT_CACHE_BYTE
     unansweredCalls: createUnansweredCalls(db),
     effects: createEffects(db, failpoint),
     approvals: createApprovals(db),
+    deferredCalls: createDeferredCalls(db),
   };
 }

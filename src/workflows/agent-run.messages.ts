@@ -26,6 +26,7 @@ export const RUN_MESSAGES = {
   pause: defineMessage('pause'),
   resume: defineMessage('resume'),
   requestStop: defineMessage('requestStop'),
+  completeTool: defineMessage('completeTool'),
 } as const;
 
 export const stateQuery = defineQuery<RunState>('state');

@@ -19,7 +19,7 @@ export async function callTools(
   shell: Shell,
   { turn, calls }: CallTools,
   activeMs: () => number,
-): Promise<Observation> {
+): Promise<Observation & { readonly kind: 'tools-called' }> {
   const retriesBefore = shell.run.retries;
   const called = await Promise.all(calls.map((call) => callTool(shell, turn, call)));
   const trouble = called.find((each) => each.trouble !== undefined)?.trouble;

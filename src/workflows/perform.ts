@@ -6,6 +6,7 @@ import type { RunPlan } from '../domain/run/plan.ts';
 import { activityOptions, deadlineOf, rows } from './activity-options.ts';
 import { troubleOf } from './activity-trouble.ts';
 import { awaitApproval } from './await-approval.ts';
+import { awaitDeferred, rejectForeignResults } from './await-deferred.ts';
 import { awaitHuman } from './await-human.ts';
 import { callTools } from './call-tools.ts';
 import type { Shell } from './shell.ts';
@@ -20,8 +21,9 @@ type Performed = Exclude<Decision, { kind: 'end' | 'continue-as-new' }>;
 export async function perform(shell: Shell, decision: Performed): Promise<Observation> {
   const startedAt = Date.now();
   const isPatient = shell.run.blocked !== null;
-  // Time that the run is blocked is not work.
-  const activeMs = (): number => (isPatient ? 0 : Date.now() - startedAt);
+  const isWait = decision.kind === 'await-approval' || decision.kind === 'await-deferred';
+  // Time that the run is blocked is not work, and neither is the wait before a result that could not be written.
+  const activeMs = (): number => (isPatient || isWait ? 0 : Date.now() - startedAt);
   try {
     switch (decision.kind) {
       case 'pause':
@@ -31,9 +33,14 @@ export async function perform(shell: Shell, decision: Performed): Promise<Observ
         return await awaitHuman(shell, decision.wait);
       case 'await-approval':
         return await awaitApproval(shell, decision);
-      case 'call-tools':
-        if (!isPatient) return await callTools(shell, decision, activeMs);
-        return (await untilCalledOff(shell, () => callTools(shell, decision, activeMs))) ?? { kind: 'called-off' };
+      case 'await-deferred':
+        return await awaitDeferred(shell, decision);
+      case 'call-tools': {
+        const work = () => callTools(shell, decision, activeMs);
+        const called = isPatient ? await untilCalledOff(shell, work) : await work();
+        if (called !== null) rejectForeignResults(shell, called);
+        return called ?? { kind: 'called-off' };
+      }
       case 'admit':
       case 'perceive':
       case 'call-model':

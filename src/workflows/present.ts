@@ -129,6 +129,8 @@ function headline(decision: Decision): string {
       return `turn ${decision.turn}: ${decision.calls.map(describeCall).join(', ')}`;
     case 'await-approval':
       return `turn ${decision.turn}: waits for approval of ${describeCall(decision.call)}`;
+    case 'await-deferred':
+      return `turn ${decision.turn}: waits for the result of ${decision.calls.map(describeCall).join(', ')}`;
     case 'await-human':
       return waitHeadline(decision.wait);
     case 'reflect':

@@ -79,6 +79,7 @@ describe('command line: commands', function () {
       'answer',
       'approvals',
       'effects',
+      'deferred',
       'rejected',
       'question',
       'webUi',

@@ -28,6 +28,8 @@ export function describeDecision(decision: Decision): string {
       return `call-tools turn ${decision.turn}: ${decision.calls.map(({ index, tool }) => `${index} ${tool}`).join(', ')}`;
     case 'await-approval':
       return `await-approval turn ${decision.turn}: ${decision.call.index} ${decision.call.tool}`;
+    case 'await-deferred':
+      return `await-deferred turn ${decision.turn}: ${decision.calls.map(({ index, tool }) => `${index} ${tool}`).join(', ')}`;
     case 'await-human':
       return `await-human ${describeWait(decision.wait)}`;
     case 'reflect':
@@ -90,7 +92,15 @@ function describeCall(call: PendingCall): string {
   const sent =
     approval?.decision === undefined ? '' : `, ${approval.decision.decision.kind} by ${approval.decision.principal}`;
   const state = approval === undefined ? '' : `, ${approval.isApproved ? 'approved' : 'not approved'}`;
-  return `${call.index} ${call.tool} ${args} (${describeVerdict(call.verdict)}${state}${sent})`;
+  return `${call.index} ${call.tool} ${args} (${describeVerdict(call.verdict)}${state}${sent}${describeDeferral(call)})`;
+}
+
+function describeDeferral({ deferred, early }: PendingCall): string {
+  const waits =
+    deferred === undefined ? '' : `, deferred to ${deferred.deadlineAt}${deferred.isSettling ? ', settling' : ''}`;
+  const result =
+    deferred?.completion === undefined ? '' : `, result ${deferred.completion.id} by ${deferred.completion.principal}`;
+  return `${waits}${result}${early === undefined ? '' : `, early ${early.map(({ id }) => id).join(' ')}`}`;
 }
 
 function describeVerdict(verdict: CallVerdict): string {

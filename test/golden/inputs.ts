@@ -1,9 +1,16 @@
 import type { JsonValue } from '../../src/domain/json.ts';
 import type { Cause, Disposition } from '../../src/domain/run/cause.ts';
 import type { Decision } from '../../src/domain/run/decision.ts';
-import type { ApprovalDecision, RunMessage, RunMessageKind, TopUp } from '../../src/domain/run/message.ts';
+import type {
+  ApprovalDecision,
+  DeferredResult,
+  RunMessage,
+  RunMessageKind,
+  TopUp,
+} from '../../src/domain/run/message.ts';
 import type { Observation } from '../../src/domain/run/observation.ts';
 import type { RunPlan } from '../../src/domain/run/plan.ts';
+import { makeDeferredToken } from '../../src/domain/run/deferred-token.ts';
 import type { ActivityTrouble, CallVerdict, RepliedCall, RunTotal, ToolResult } from '../../src/domain/run/results.ts';
 import type { Dimension } from '../../src/domain/run/run-end.ts';
 import type { Run } from '../../src/domain/run/run.ts';
@@ -74,6 +81,10 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
       return toolsCalled(run, fieldsOf(rest), input.details);
     case 'approval-settled':
       return approvalSettled(decision, run, rest);
+    case 'deferred-settled':
+      return { kind: 'deferred-settled', index: Number(rest), ref: `text:${turn}.${rest}` };
+    case 'deferred-settling':
+      return { kind: 'deferred-settling', index: Number(rest) };
     case 'human-waited':
       return { kind: 'human-waited', isOver: rest === 'over' };
     case 'reflected':
@@ -121,6 +132,8 @@ export function toMessage({ verb, rest }: Input, run: Run): RunMessage | null {
       return { ...envelope, kind: 'resume' };
     case 'requestStop':
       return { ...envelope, kind: 'requestStop', reason: text };
+    case 'completeTool':
+      return { ...envelope, kind: 'completeTool', ...toCompletion(run, words) };
     default:
       return null;
   }
@@ -254,10 +267,7 @@ function toolsCalled(
 ): Observation {
   const results = Object.entries(fields).map(([index, outcome]) => ({
     index: Number(index),
-    result:
-      outcome === 'unknown'
-        ? ({ outcome, effectKey: `effect-${turn}.${index}` } as const)
-        : ({ outcome, ref: `text:${turn}.${index}` } as ToolResult),
+    result: toToolResult(turn, Number(index), outcome),
   }));
   const lines = details.map((line) => line.trim());
   const trouble = lines.find((line) => line.startsWith('trouble '))?.slice('trouble '.length);
@@ -268,6 +278,22 @@ function toolsCalled(
     retriesBefore: lines.includes(BEFORE_RETRY) ? retries - 1 : retries,
     activeMs: ACTIVE_MS,
   };
+}
+
+function toToolResult(turn: number, index: number, outcome: string): ToolResult {
+  if (outcome === 'unknown') return { outcome, effectKey: `effect-${turn}.${index}` };
+  if (outcome === 'deferred') return { outcome, token: tokenOf(turn, index, 'genuine'), deadlineAt: 5_000 };
+  return { outcome, ref: `text:${turn}.${index}` } as ToolResult;
+}
+
+/** `genuine 0 {"output":1}`: the secret, the call of this turn, the result. */
+function toCompletion({ turn }: Run, [secret = '', index, ...json]: readonly string[]) {
+  const result = JSON.parse(json.join(' ')) as DeferredResult;
+  return { token: tokenOf(turn, Number(index), secret), result };
+}
+
+function tokenOf(turn: number, index: number, secret: string): string {
+  return makeDeferredToken({ runId: 'run-1', turn, index }, secret.padEnd(22, '0'));
 }
 
 function toTrouble(text: string): ActivityTrouble {

@@ -21,6 +21,7 @@ const ANSWERS: Readonly<Record<Decision['kind'], readonly Observation['kind'][]>
   'call-model': ['model-called', 'activity-failed', 'called-off'],
   'call-tools': ['tools-called', 'called-off'],
   'await-approval': ['approval-settled', 'activity-failed', 'called-off'],
+  'await-deferred': ['deferred-settled', 'activity-failed', 'called-off'],
   'await-human': ['human-waited'],
   reflect: ['reflected', 'activity-failed', 'called-off'],
   pause: ['pause-ended'],
@@ -29,7 +30,7 @@ const ANSWERS: Readonly<Record<Decision['kind'], readonly Observation['kind'][]>
 };
 
 /** What a handler records while a decision is being carried out: it changes the state and decides nothing. */
-const RECORDED: readonly Observation['kind'][] = ['cancel-requested', 'deadline-passed'];
+const RECORDED: readonly Observation['kind'][] = ['cancel-requested', 'deadline-passed', 'deferred-settling'];
 
 /** Plays a trace and prints after each input what it changed, and after each observation what is decided next. */
 export function play(sections: readonly Section[]): readonly Section[] {

@@ -15,6 +15,7 @@ import type { Dimension } from '../../src/domain/run/run-end.ts';
 import type { PendingCall, Run } from '../../src/domain/run/run.ts';
 import type { Taken, TakenCall } from '../../src/domain/run/taken.ts';
 import type { Choices } from './choices.ts';
+import { sampleToken } from './legal-messages.ts';
 import { samplePlan } from './sample-run.ts';
 
 type Performed = Exclude<Decision, { kind: 'end' | 'continue-as-new' | 'await-human' | 'pause' }>;
@@ -45,6 +46,11 @@ export function answer(choices: Choices, run: Run, decision: Performed): Observa
         index: decision.call.index,
         result: settle(choices, decision.turn, decision.call),
       };
+    case 'await-deferred': {
+      const [call] = decision.calls;
+      const index = call?.index ?? 0;
+      return { kind: 'deferred-settled', index, ref: resultRef(decision.turn, index) };
+    }
     case 'reflect':
       return { kind: 'reflected', result: { unfounded: choices.isRare(2) ? ['A-7'] : [] }, activeMs: MS };
   }
@@ -176,6 +182,7 @@ function callTools(
 function toolResult(choices: Choices, turn: number, { tool, index }: PendingCall): ToolResult {
   const isWrite = samplePlan().tools[tool]?.effect !== 'read';
   if (isWrite && choices.isRare(8)) return { outcome: 'unknown', effectKey: `effect:${turn}.${index}` };
+  if (choices.isRare(4)) return { outcome: 'deferred', token: sampleToken(turn, index), deadlineAt: 5_000 };
   return { outcome: choices.oneOf(['ok', 'error', 'already-done']), ref: resultRef(turn, index) };
 }
 

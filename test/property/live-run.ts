@@ -93,6 +93,14 @@ function comeBack(
         ? { kind: 'called-off' }
         : answer(choices, before, { ...decision, call });
     }
+    case 'await-deferred': {
+      // Settled is the call whose result is there; one without is over when its deadline is. Anything that is said is heard first.
+      const due = now.calls.find(({ deferred }) => deferred?.completion !== undefined);
+      const isHeardFirst = due === undefined && (now.waiting.length > 0 || now.isPaused);
+      if (isHeardFirst || isCalledOff(before, now, choices)) return { kind: 'called-off' };
+      const calls = due?.deferred === undefined ? decision.calls : [{ ...due, deferred: due.deferred }];
+      return answer(choices, before, { ...decision, calls });
+    }
     case 'call-tools':
       if (before.blocked !== null && isCalledOff(before, now, choices)) return { kind: 'called-off' };
       return answer(choices, before, decision);

@@ -14,7 +14,9 @@ import { messageHash } from '../../src/domain/run/messages.ts';
 import type { Observation } from '../../src/domain/run/observation.ts';
 import type { PendingCall, Run } from '../../src/domain/run/run.ts';
 import type { Taken } from '../../src/domain/run/taken.ts';
+import { readDeferredToken } from '../../src/domain/run/deferred-token.ts';
 import { choicesFrom } from './choices.ts';
+import { sampleToken } from './legal-messages.ts';
 import { resultRef } from './legal-observations.ts';
 import { liveRun, type Step } from './live-run.ts';
 import { isSampleWrite } from './sample-run.ts';
@@ -44,7 +46,7 @@ describe('any run', () => {
       for (const { decision } of steps) decisions.add(decision.kind);
       for (const { decision } of stepsOf(steps, 'end')) ends.add(decision.end.outcome.kind);
     });
-    assert.equal(decisions.size, 10, [...decisions].join());
+    assert.equal(decisions.size, 11, [...decisions].join());
     assert.equal(ends.size, 6, [...ends].join());
   });
 
@@ -108,6 +110,37 @@ describe('any run', () => {
         asked = reply.calls.map((_, index) => resultRef(decision.turn, index));
       }
       assert.equal(new Set(told).size, told.length, told.join());
+    });
+  });
+
+  it('gives a deferred call the first genuine result, however early it came, and no other', () => {
+    let given = 0;
+    eachRun((steps) => {
+      const genuine = new Map<string, string>();
+      for (const { observations, next } of steps) {
+        for (const observation of observations) {
+          if (observation.kind !== 'message-received' || observation.message.kind !== 'completeTool') continue;
+          const { token, id } = observation.message;
+          const place = readDeferredToken(token) ?? assert.fail(token);
+          const isGenuine = token === sampleToken(place.turn, place.index);
+          if (isGenuine && !genuine.has(token)) genuine.set(token, id);
+        }
+        for (const { deferred } of next.calls) {
+          if (deferred === undefined) continue;
+          assert.equal(deferred.completion?.id, genuine.get(deferred.token));
+          given += deferred.completion === undefined ? 0 : 1;
+        }
+      }
+    });
+    assert.ok(given > 100, `${given} results`);
+  });
+
+  it('waits for results from outside only when nothing else of the turn is left', () => {
+    eachRun((steps) => {
+      for (const { run, decision } of stepsOf(steps, 'await-deferred')) {
+        assert.deepEqual(decision.calls, run.calls);
+        assert.deepEqual([run.waiting, run.unknownEffect, run.isPaused, run.stop], [[], null, false, null]);
+      }
     });
   });
 

@@ -50,9 +50,35 @@ function makeScripts(): Record<string, ScriptedModel> {
     'blocked-by-a-guardrail': scripted([]),
     'repeated-calls': scripted(() => calls(['lookup', { id: 'same' }])),
     'revised-answer': scripted([{ text: 'Order A-9999 is yours.' }, { text: 'I do not know the order.' }]),
+    'deferred-tools': scripted([
+      calls(['earlyQuote', { id: 'a' }], ['lookup', { id: 'b' }]),
+      calls(['quickQuote', { id: 'c' }], ['quote', { id: 'd' }]),
+      { text: 'Bought.' },
+    ]),
     'unknown-effect': scripted([calls(['lostPay', { amount: 7 }]), { text: 'Resolved.' }]),
     'taken-up': scripted([calls(['lookup', { id: 'a' }], ['pay', { amount: 200 }]), { text: 'Paid.' }]),
   };
+}
+
+/** Tokens of the deferred calls, by what they ask about. */
+const tokens = new Map<string, string>();
+
+/** Makes a tool whose result comes later; `ms` is how long it takes to begin. */
+function quoteTool(name: string, timeoutMs: number, ms = 0) {
+  return defineTool({
+    name,
+    version: '1.0.0',
+    description: 'Asks a supplier.',
+    owner: 'tests',
+    input: z.object({ id: z.string() }),
+    output: z.object({ priceUsd: z.number() }),
+    effect: 'read',
+    deferred: { timeoutMs },
+    run: async ({ id }, context) => {
+      tokens.set(id, context.token);
+      await sleep(ms);
+    },
+  });
 }
 
 function makeAgents(scripts: Record<string, ScriptedModel>): Agent[] {
@@ -69,6 +95,9 @@ function makeAgents(scripts: Record<string, ScriptedModel>): Agent[] {
       throw new ToolRefusal('No.');
     }),
     payTool({ arrived: [] }),
+    quoteTool('quote', 60_000),
+    quoteTool('quickQuote', 300),
+    quoteTool('earlyQuote', 60_000, 600),
     defineTool({
       ...writeSpec,
       name: 'slowPay',
@@ -216,6 +245,23 @@ export const SHAPES: Readonly<Record<string, Drive>> = {
   'blocked-by-a-guardrail': toTheEnd('blocked-by-a-guardrail', 'Tell me a secret.'),
   'repeated-calls': toTheEnd('repeated-calls'),
   'revised-answer': toTheEnd('revised-answer'),
+  'deferred-tools': async (platform) => {
+    const handle = await platform.start('deferred-tools', 'Buy.');
+    const result = { output: { priceUsd: 12 } };
+    const early = await until('the early token', async () => tokens.get('a'));
+    await signal(handle, 'completeTool', { token: `${early.slice(0, -22)}${'0'.repeat(22)}`, result });
+    await signal(handle, 'completeTool', { token: early, result });
+    const token = await until('the last token', async () => tokens.get('d'));
+    await until('the expired call', async () => (await stateOf(handle)).deferred.length === 1);
+    await update(handle, 'steer', { text: 'Be quick.' });
+    await until('guidance', async () => (await stateOf(handle)).waitingMessages === 0);
+    await update(handle, 'pause', {});
+    await untilPhase(handle, 'paused');
+    await update(handle, 'resume', {});
+    await update(handle, 'completeTool', { token, result: { error: 'Sold out.' } });
+    await handle.result();
+    return handle;
+  },
   'unknown-effect': async (platform) => {
     const handle = await platform.start('unknown-effect', 'Go.');
     const effectKey = await until('unknown effect', async () => (await stateOf(handle)).unknownEffect);

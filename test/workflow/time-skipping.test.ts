@@ -3,7 +3,9 @@
 // server of its own, because a skipped clock would not agree with the database's in the next one.
 import assert from 'node:assert/strict';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { z } from 'zod';
 import { scripted } from '../../src/activities/model/scripted-model.ts';
+import { defineTool } from '../../src/authoring/index.ts';
 import { type Platform, type RunHandle, startPlatform } from '../support/workflow/platform.ts';
 import { stateOf, untilAsked, untilPhase, update } from '../support/workflow/talk.ts';
 import { type Destination, payTool, testAgent } from '../support/workflow/test-agent.ts';
@@ -21,6 +23,23 @@ const callOnce = (tool: string, input: { readonly [name: string]: string | numbe
       : { text: `outcome: ${JSON.stringify(result.output)}` };
   });
 
+/** The token of the newest quote. */
+let token = '';
+
+const requestQuote = defineTool({
+  name: 'requestQuote',
+  version: '1.0.0',
+  description: 'Asks a supplier.',
+  owner: 'tests',
+  input: z.object({ id: z.string() }),
+  output: z.object({ priceUsd: z.number() }),
+  effect: 'read',
+  deferred: { timeoutMs: 3 * DAY_MS },
+  run: async (_input, context) => {
+    token = context.token;
+  },
+});
+
 describe('a wait of days', function () {
   // The time-skipping server is another implementation than the real one, and now and then it does not skip.
   this.retries(2);
@@ -30,11 +49,12 @@ describe('a wait of days', function () {
   const scripts = {
     payer: callOnce('pay', { amount: 500 }),
     asker: callOnce('askPerson', { question: 'Which one?' }),
+    buyer: callOnce('requestQuote', { id: 'desk' }),
     talker: scripted(({ parts }) => ({ text: `heard ${parts.filter((part) => part.kind === 'user-text').length}` })),
   };
   const agents = Object.keys(scripts).map((name) =>
     testAgent(name, {
-      tools: [payTool(destination)],
+      tools: [payTool(destination), requestQuote],
       approvals: [{ name: 'always', tool: 'pay', deadlineMs: 3 * DAY_MS }],
       asksPerson: { deadlineMs: DAY_MS },
     }),
@@ -82,6 +102,25 @@ describe('a wait of days', function () {
       message: 'nobody answered in time',
     });
     await assertTook(handle, DAY_MS);
+  });
+
+  it('takes the result of a deferred tool that comes on the second day', async () => {
+    const handle = await platform.start('buyer', 'Buy.');
+    await untilPhase(handle, 'waiting');
+    await environment.sleep(2 * DAY_MS);
+    await update(handle, 'completeTool', { token, result: { output: { priceUsd: 12 } } });
+    assert.equal((await handle.result()).answer?.preview, 'outcome: {"priceUsd":12}');
+    await assertTook(handle, 2 * DAY_MS);
+  });
+
+  it('goes on without the result of a deferred tool after three days', async () => {
+    const handle = await platform.start('buyer', 'Buy.');
+    await untilPhase(handle, 'waiting');
+    assert.match(
+      (await handle.result()).answer?.preview ?? '',
+      /^outcome: "requestQuote was begun, but no result of it came/,
+    );
+    await assertTook(handle, 3 * DAY_MS);
   });
 
   it('keeps a conversation ready for days, until its deadline', async () => {

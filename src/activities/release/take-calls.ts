@@ -41,6 +41,10 @@ export async function takeCalls(
       open.push(asBegun(stopped, call, standing));
       continue;
     }
+    if (standing?.kind === 'awaited') {
+      results.push(await lostResult(dependencies, tenant, stopped, call));
+      continue;
+    }
     const judged = await judge(dependencies, tenant, stopped, call, change);
     if ('ref' in judged) results.push(judged);
     else open.push(judged);
@@ -75,6 +79,19 @@ function asBegun({ admitting, stop, successorId }: Stopped, call: TakenCall, beg
   const isSamePolicy = begun.approval?.release === admitting.releaseId;
   const fresh = hashId(successorId, String(stop.turn), String(call.index));
   return { ...asked, approval: isSamePolicy ? (begun.approval?.id ?? fresh) : fresh };
+}
+
+/** The result of deferred work goes to the run that began it, which takes nothing more. */
+async function lostResult(
+  { stores }: ActivityDependencies,
+  tenant: string,
+  { run, stop }: Stopped,
+  { index, tool }: TakenCall,
+): Promise<Result> {
+  const output = `${tool} was begun, and its result had not come when the run was ended; it does not come any more. Find out what became of it before you begin it again.`;
+  const id = toolCallId(stop.turn, index);
+  const part: MessagePart = { kind: 'tool-result', toolCallId: id, toolName: tool, isError: true, output };
+  return { index, ref: await stores.transcripts.writePart(tenant, run.scope, part) };
 }
 
 async function judge(

@@ -9,11 +9,11 @@ import { contractDrift } from '../../domain/tool/drift.ts';
 import { judgeCall } from '../../domain/policy/approval-policy.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { toApplicationFailure } from '../failures.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { callRead } from './call-read.ts';
-import { findTool } from './find-tool.ts';
+import { findToken, letCallWait } from './defer-call.ts';
 import { sendWrite } from './send-write.ts';
+import { servedTool } from './served-tool.ts';
 import type { ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
 
@@ -26,7 +26,7 @@ export async function executeTool(dependencies: ActivityDependencies, input: Exe
   return runActivity(input, async () => {
     const { stores } = dependencies;
     const facts = await stores.runs.factsOf(input.tenant, agentRunIdOfActivity());
-    const tool = servedTool(dependencies, facts);
+    const tool = servedTool(dependencies, facts, activityInfo().activityType);
     const args = await readArguments(dependencies, facts, input);
     const parsed = tool.parseInput(args);
     const asked = { tenant: input.tenant, facts, tool, request: input };
@@ -38,12 +38,14 @@ export async function executeTool(dependencies: ActivityDependencies, input: Exe
     }
     const parsedInput = parsed.kind === 'ok' ? parsed.input : args;
     const key = begunKey ?? effectKey(facts, tool, input, parsedInput);
-    const call: ToolCall = { ...asked, input: parsedInput, key, refusal };
-    return mayBeWrite ? sendWrite(dependencies, call) : callRead(dependencies, call);
+    const token = await findToken(dependencies, asked, refusal);
+    const call: ToolCall = { ...asked, input: parsedInput, key, refusal, token };
+    const result = await (mayBeWrite ? sendWrite(dependencies, call) : callRead(dependencies, call));
+    return letCallWait(dependencies, call, result);
   });
 }
 
-type AskedCall = Omit<ToolCall, 'input' | 'key' | 'refusal'>;
+type AskedCall = Omit<ToolCall, 'input' | 'key' | 'refusal' | 'token'>;
 
 /** Says why a call may not be made, in words for the model. Null when it may. */
 async function refusalOf(dependencies: ActivityDependencies, call: AskedCall, parsed: Parsed): Promise<string | null> {
@@ -67,18 +69,6 @@ async function keyInLedger(
 function effectKey(facts: RunFacts, tool: Tool, { turn, index, argsHash }: ExecuteToolInput, input: JsonValue): string {
   if (tool.businessKey !== null) return hashId('business', tool.contract.name, tool.businessKey(input));
   return hashId('position', facts.root, String(turn), String(index), argsHash);
-}
-
-function servedTool({ agents }: ActivityDependencies, facts: RunFacts): Tool {
-  const { activityType } = activityInfo();
-  const tool = findTool(agents.get(facts.agent), activityType);
-  if (tool !== undefined) return tool;
-  const message = `no worker serves the tool ${activityType} of the agent ${facts.agent}`;
-  const mend = `Start a worker that has ${activityType}; the run then goes on by itself.`;
-  throw toApplicationFailure(
-    { cause: 'tool-missing', disposition: 'mendable', message, mend, sent: 'no' },
-    { retryable: false },
-  );
 }
 
 async function driftOf({ stores }: ActivityDependencies, { facts, tool, request }: AskedCall): Promise<string | null> {

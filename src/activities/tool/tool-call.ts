@@ -1,4 +1,4 @@
-import type { Tool, ToolContext } from '../../authoring/define-tool.ts';
+import type { CallContext, Tool } from '../../authoring/define-tool.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import type { ExecuteToolInput } from '../../domain/run/activity-inputs.ts';
 import type { RunFacts } from '../../stores/runs.ts';
@@ -15,6 +15,8 @@ export type ToolCall = {
   readonly key: string;
   /** Why the call may not be made, in words for the model. What an earlier attempt has sent is still settled. Null when it may. */
   readonly refusal: string | null;
+  /** Gives a deferred call its result later. Null where the call gives its result itself. */
+  readonly token: string | null;
 };
 
 /** Reads secrets for a tool: only those it declared. */
@@ -22,19 +24,20 @@ export type SecretReader = (name: string) => string | undefined;
 
 /** Makes what the tool gets besides its input. */
 export function makeToolContext(
-  { tenant, facts, tool, key }: ToolCall,
+  { tenant, facts, tool, key, token }: ToolCall,
   {
     signal,
     attempt,
     secret,
   }: { readonly signal: AbortSignal; readonly attempt: number; readonly secret: SecretReader },
-): ToolContext {
+): CallContext {
   return {
     signal,
     attempt,
     tenant,
     idempotencyKey: key,
     agentRunId: facts.id,
+    ...(token === null ? {} : { token }),
     secret: (name) => {
       if (!tool.secrets.includes(name))
         throw new Error(`the tool ${tool.contract.name} does not declare the secret ${name}`);

@@ -4,10 +4,16 @@ import type { Stores } from '../../stores/stores.ts';
 import { toolCallId } from './tool-call-id.ts';
 import type { ToolCall } from './tool-call.ts';
 
+/** The call that a result is of. */
+type ResultOf = Pick<ToolCall, 'tenant' | 'facts'> & {
+  readonly tool: { readonly contract: { readonly name: string } };
+  readonly request: { readonly turn: number; readonly index: number };
+};
+
 /** Writes the result of a call as the model will read it, and gives its reference. */
 export async function writeResult(
   stores: Stores,
-  { tenant, facts, tool, request }: Pick<ToolCall, 'tenant' | 'facts' | 'tool' | 'request'>,
+  { tenant, facts, tool, request }: ResultOf,
   result: { readonly isError: boolean; readonly output: JsonValue },
 ): Promise<string> {
   return stores.transcripts.writePart(tenant, facts.scope, {

@@ -228,6 +228,7 @@ async function nextStandstill(chat: Chat, talk: Talk): Promise<Standstill> {
   const { handle, heard } = talk;
   const startedMs = Date.now();
   let told = '';
+  let awaited = '';
   for (;;) {
     const line = lines.takeUrgent();
     if (line !== null) return { kind: 'called', line };
@@ -242,6 +243,13 @@ async function nextStandstill(chat: Chat, talk: Talk): Promise<Standstill> {
     if (record === null || record.end !== null) continue;
     if (record.phase !== 'waiting') continue;
     const pending = await handle.pending().catch(() => []);
+    if (pending[0]?.kind === 'deferred') {
+      // There is nothing to say to it: the result comes from elsewhere.
+      if (awaited !== pending[0].token)
+        context.cli.say(`it waits for the result of ${pending[0].tool}: perdure tool ls`);
+      awaited = pending[0].token;
+      continue;
+    }
     const asked = JSON.stringify(pending);
     const isAnswer = pending.length === 0 && record.phaseAt.getTime() !== heard.phaseAt && record.turns > heard.turns;
     if (!isAnswer && (pending.length === 0 || asked === heard.asked)) continue;

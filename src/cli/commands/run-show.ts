@@ -66,6 +66,7 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
     answer: await reader.answer(tenant, id),
     approvals: await reader.approvals(tenant, { agentRunId: id }),
     effects: await reader.effects(tenant, { agentRunId: id }),
+    deferred: await reader.deferredCalls(tenant, { agentRunId: id }),
     rejected: run.end === null ? await rejectedMessages(runs, id) : null,
     question: run.phase === 'waiting' ? await openQuestion(runs, id) : null,
     webUi,

@@ -1,7 +1,13 @@
 import type { Outcome, RunEnd } from '../../domain/run/run-end.ts';
 import type { Blocked } from '../../domain/run/run.ts';
 import type { RejectedMessage } from '../../domain/run/views.ts';
-import type { ApprovalRecord, EffectRecord, RunRecord, TimelineEntry } from '../../domain/schemas/run-records.ts';
+import type {
+  ApprovalRecord,
+  DeferredRecord,
+  EffectRecord,
+  RunRecord,
+  TimelineEntry,
+} from '../../domain/schemas/run-records.ts';
 import { formatTimeline } from './timeline.ts';
 import { formatCost, formatCount, formatDuration, formatMoment, oneLine, plain } from './units.ts';
 import { respell, spellCommand } from '../spell-command.ts';
@@ -14,6 +20,7 @@ export type RunView = {
   readonly answer: string | null;
   readonly approvals: readonly ApprovalRecord[];
   readonly effects: readonly EffectRecord[];
+  readonly deferred: readonly DeferredRecord[];
   /** Messages that the run has refused; null where no worker could tell. */
   readonly rejected: readonly RejectedMessage[] | null;
   /** What the run asks the person it works for; null where it asks nothing, or no worker could tell. */
@@ -23,11 +30,12 @@ export type RunView = {
 
 /** Writes a run for a person. */
 export function formatRun(view: RunView): string {
-  const { run, timeline, answer, approvals, effects, rejected, question, webUi } = view;
+  const { run, timeline, answer, approvals, effects, deferred, rejected, question, webUi } = view;
   const blocks = [headOf(run)];
   if (timeline.length > 0) blocks.push(formatTimeline(timeline));
   const pending = approvals.filter((approval) => approval.state === 'pending');
   blocks.push(...pending.map(formatPendingApproval));
+  blocks.push(...deferred.filter(({ state }) => state === 'waiting').map(formatDeferredCall));
   if (question !== null) {
     blocks.push(`Asks: ${oneLine(question)}\n  ${spellCommand(`run send ${run.id} "your answer"`)}`);
   }
@@ -87,6 +95,15 @@ export function formatPendingApproval({ id, tool, args, rule, deadlineAt }: Appr
     indent(plain(JSON.stringify(args))),
     `  ${spellCommand(`approve decide ${id} --approve`)}`,
     `  ${spellCommand(`approve decide ${id} --reject "reason"`)}`,
+  ].join('\n');
+}
+
+/** Shows which result from outside is awaited, and the command that gives it. */
+export function formatDeferredCall({ token, tool, note, deadlineAt }: DeferredRecord): string {
+  return [
+    `Waits for the result of ${tool}, until ${formatMoment(deadlineAt)}`,
+    ...(typeof note === 'string' ? [indent(plain(note))] : []),
+    `  perdure tool complete ${token} --output 'JSON'`,
   ].join('\n');
 }
 

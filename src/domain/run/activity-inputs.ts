@@ -1,7 +1,7 @@
 import type { CallArguments } from './results.ts';
 import type { Phase } from './phase.ts';
 import type { RunEnd } from './run-end.ts';
-import type { Blocked, OperatorAction, PendingCall, SentDecision, WaitingInput } from './run.ts';
+import type { Blocked, Completion, OperatorAction, PendingCall, SentDecision, WaitingInput } from './run.ts';
 import type { RunStart } from './start.ts';
 
 /**
@@ -37,6 +37,12 @@ export type SettleApprovalInput = OfRun & {
   readonly call: PendingCall;
   /** Null when the deadline has passed. */
   readonly decision: SentDecision | null;
+};
+
+export type SettleDeferredInput = OfRun & {
+  readonly token: string;
+  /** Null when the deadline has passed. */
+  readonly completion: Completion | null;
 };
 
 export type ReflectInput = OfRun & { readonly head: string };

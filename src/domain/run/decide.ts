@@ -1,5 +1,6 @@
 import { utf8Bytes } from '../json.ts';
 import type { Decision, HumanWait } from './decision.ts';
+import { isDeferred, nextCall } from './deferred-calls.ts';
 import { LIMITS } from './limits.ts';
 import type { RunPlan } from './plan.ts';
 import type { Dimension, Outcome, RunEnd } from './run-end.ts';
@@ -24,7 +25,7 @@ export function decide(run: Run, { isHistoryLong }: Surroundings): Decision {
   if (run.waiting.length > 0) return { kind: 'perceive', inputs: nextInputs(run) };
   if (run.unknownEffect !== null) return waitFor({ kind: 'unknown-effect', effectKey: run.unknownEffect });
 
-  const [call] = run.calls;
+  const call = nextCall(run.calls);
   const dimension =
     run.exhausted ?? (call === undefined ? usedByTurn(run, run.plan) : usedByCalls(run, run.plan, call));
   const hasAnswer = run.isAnswered && call === undefined;
@@ -65,6 +66,7 @@ function deltaOf(run: Run): readonly string[] {
 
 function answerCall(run: Run, plan: RunPlan, call: PendingCall): Decision {
   const { verdict } = call;
+  if (isDeferred(call)) return { kind: 'await-deferred', turn: run.turn, calls: run.calls.filter(isDeferred) };
   if (verdict.kind === 'ask') return waitFor({ kind: 'answer', index: call.index, deadlineMs: verdict.deadlineMs });
   if (needsApproval(call)) return { kind: 'await-approval', turn: run.turn, call };
   return { kind: 'call-tools', turn: run.turn, calls: groupOf(run, plan) };
@@ -72,10 +74,9 @@ function answerCall(run: Run, plan: RunPlan, call: PendingCall): Decision {
 
 /** One group at a time: consecutive reads together, or one write. */
 function groupOf(run: Run, plan: RunPlan): readonly PendingCall[] {
-  const [first] = run.calls;
-  if (first === undefined) return [];
-  const next = run.calls.findIndex((call) => !isRead(plan, call) || needsApproval(call));
-  return next === -1 ? run.calls : run.calls.slice(0, Math.max(next, 1));
+  const calls = run.calls.filter((call) => !isDeferred(call));
+  const next = calls.findIndex((call) => !isRead(plan, call) || needsApproval(call));
+  return next === -1 ? calls : calls.slice(0, Math.max(next, 1));
 }
 
 function isRead(plan: RunPlan, call: PendingCall): boolean {
@@ -86,9 +87,9 @@ function needsApproval(call: PendingCall): boolean {
   return call.verdict.kind === 'approve' && call.approval?.isApproved !== true;
 }
 
-/** A question to a person is no tool call. */
+/** A question to a person is no tool call, and a deferred one was counted when it began. */
 function usedByCalls(run: Run, plan: RunPlan, call: PendingCall): Dimension | null {
-  if (call.verdict.kind === 'ask') return null;
+  if (call.verdict.kind === 'ask' || isDeferred(call)) return null;
   return run.toolCalls + groupOf(run, plan).length > plan.limits.toolCalls ? 'tool-calls' : null;
 }
 

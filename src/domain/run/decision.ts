@@ -1,5 +1,5 @@
 import type { RunEnd } from './run-end.ts';
-import type { PendingCall, WaitingInput } from './run.ts';
+import type { DeferredCall, PendingCall, WaitingInput } from './run.ts';
 
 /** What the core says to do next. The loop handles `continue-as-new` and `end`; `perform` everything else. */
 export type Decision =
@@ -8,6 +8,8 @@ export type Decision =
   | { readonly kind: 'call-model'; readonly turn: number; readonly delta: readonly string[] }
   | { readonly kind: 'call-tools'; readonly turn: number; readonly calls: readonly PendingCall[] }
   | { readonly kind: 'await-approval'; readonly turn: number; readonly call: PendingCall }
+  /** Nothing else of the turn is left: wait for one of the results from outside, or for its deadline. */
+  | { readonly kind: 'await-deferred'; readonly turn: number; readonly calls: readonly DeferredCall[] }
   | { readonly kind: 'await-human'; readonly wait: HumanWait }
   | { readonly kind: 'reflect'; readonly turn: number }
   | { readonly kind: 'pause' }

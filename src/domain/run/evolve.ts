@@ -1,4 +1,5 @@
 import { hashId } from '../sha-256.ts';
+import { deferCall, settleCall } from './deferred-calls.ts';
 import { evolveRepeats } from './repeats.ts';
 import type { Observation } from './observation.ts';
 import { receiveMessage } from './receive-message.ts';
@@ -25,6 +26,10 @@ export function evolve(run: Run, observation: Observation): Run {
       return settling(run, observation.index);
     case 'approval-settled':
       return evolveApproval(run, observation.index, observation.result);
+    case 'deferred-settling':
+      return settleCall(run, observation.index);
+    case 'deferred-settled':
+      return evolveDeferred(run, observation.index, observation.ref);
     case 'human-waited':
       if (!observation.isOver) return run;
       return fail(run, { cause: 'human-timeout', disposition: 'final', message: 'nobody answered in time' });
@@ -134,6 +139,10 @@ function evolveToolsCalled(run: Run, observation: Observation & { kind: 'tools-c
       if (run.retries === observation.retriesBefore) next = { ...next, unknownEffect: result.effectKey };
       continue;
     }
+    if (result.outcome === 'deferred') {
+      next = deferCall({ ...next, toolCalls: next.toolCalls + 1 }, index, result);
+      continue;
+    }
     next = {
       ...next,
       toolCalls: next.toolCalls + 1,
@@ -172,6 +181,15 @@ function evolveApproval(run: Run, index: number, result: ApprovalResult): Run {
         results: [...run.results, { index, ref: result.ref }],
       };
   }
+}
+
+function evolveDeferred(run: Run, index: number, ref: string): Run {
+  return {
+    ...run,
+    blocked: null,
+    calls: run.calls.filter((call) => call.index !== index),
+    results: [...run.results, { index, ref }],
+  };
 }
 
 function settling(run: Run, index: number): Run {

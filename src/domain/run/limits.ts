@@ -29,6 +29,10 @@ export const LIMITS = {
   continuationBytesMax: 64 * KIB,
   /** Length of a message id, in characters. */
   messageIdLengthMax: 200,
+  /** Results from outside that wait until their call has begun. A destination sends one; more are mistakes or guesses. */
+  earlyResultsMax: 4,
+  /** Levels of a result from outside, so that no function runs out of stack over it. */
+  outputDepthMax: 100,
   /** Actions of operators that travel with the run's progress until they are in the audit; a person does not do more in a moment. */
   operatorActionsMax: 20,
   /** Rejected signals that `state` shows; the newest. */

@@ -9,6 +9,9 @@ export type ApprovalDecision =
   | { readonly kind: 'reject'; readonly reason: string }
   | { readonly kind: 'respond'; readonly text: string };
 
+/** The result of a deferred tool call: its output, or why there is none, in words for the model. */
+export type DeferredResult = { readonly output: JsonValue } | { readonly error: string };
+
 /** What people and clients may say to a run. The kinds are the wire names of the updates and signals. */
 export type RunMessage =
   | (Envelope & {
@@ -24,7 +27,8 @@ export type RunMessage =
   | (Envelope & { readonly kind: 'retry' })
   | (Envelope & { readonly kind: 'pause' })
   | (Envelope & { readonly kind: 'resume' })
-  | (Envelope & { readonly kind: 'requestStop'; readonly reason: string });
+  | (Envelope & { readonly kind: 'requestStop'; readonly reason: string })
+  | (Envelope & { readonly kind: 'completeTool'; readonly token: string; readonly result: DeferredResult });
 
 export type RunMessageKind = RunMessage['kind'];
 

@@ -1,6 +1,7 @@
 import { canonicalJson, type JsonValue, utf8Bytes } from '../json.ts';
 import { base64url, sha256 } from '../sha-256.ts';
 import { textProblem } from '../text-problem.ts';
+import { completionProblem } from './deferred-calls.ts';
 import { LIMITS } from './limits.ts';
 import type { ApprovalDecision, RunMessage } from './message.ts';
 import type { PendingCall, Run } from './run.ts';
@@ -34,6 +35,8 @@ export function messageProblem(run: Run, message: RunMessage): string | null {
       return crowdProblem(run.waiting.length + run.inputs.length) ?? textProblem('text', message.text);
     case 'topUpBudget':
       return crowdProblem(run.waiting.length) ?? topUpProblem(message.topUp);
+    case 'completeTool':
+      return completionProblem(run, message);
     case 'requestStop':
       return textProblem('reason', message.reason);
     case 'retry':

@@ -34,6 +34,9 @@ export type Observation =
   /** The decision, or that the deadline has passed, is being written: nothing else is taken for it. */
   | { readonly kind: 'approval-settling'; readonly index: number }
   | { readonly kind: 'approval-settled'; readonly index: number; readonly result: ApprovalResult }
+  /** The result from outside, or that none came in time, is being written: nothing else is taken for it. */
+  | { readonly kind: 'deferred-settling'; readonly index: number }
+  | { readonly kind: 'deferred-settled'; readonly index: number; readonly ref: string }
   | { readonly kind: 'human-waited'; readonly isOver: boolean }
   | { readonly kind: 'reflected'; readonly result: ReflectResult; readonly activeMs: number }
   | { readonly kind: 'pause-ended' }

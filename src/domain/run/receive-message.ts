@@ -1,3 +1,4 @@
+import { nextCall, recordCompletion } from './deferred-calls.ts';
 import { LIMITS } from './limits.ts';
 import type { RunMessage } from './message.ts';
 import { isApplied, messageHash } from './messages.ts';
@@ -34,6 +35,8 @@ function apply(run: Run, message: RunMessage): Run {
       return { ...noteAction(run, message), isPaused: true };
     case 'resume':
       return { ...noteAction(run, message), isPaused: false };
+    case 'completeTool':
+      return recordCompletion(run, message);
     case 'requestStop':
       return { ...noteAction(run, message), stop: run.stop ?? { kind: 'stop', reason: message.reason } };
   }
@@ -45,7 +48,7 @@ function noteAction(run: Run, { id, kind, principal }: OperatorAction): Run {
 
 /** An input answers the question that the model asked first, if one is open and not yet answered. */
 function inputOf(run: Run, id: string, text: string, principal: string): WaitingInput {
-  const [call] = run.calls;
+  const call = nextCall(run.calls);
   const isAnswered = run.waiting.some((input) => input.kind === 'answer');
   if (call?.verdict.kind !== 'ask' || isAnswered) return { kind: 'input', id, text, principal };
   return { kind: 'answer', id, text, principal, turn: run.turn, index: call.index };

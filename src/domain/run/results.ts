@@ -61,7 +61,9 @@ export type ToolOutcome = 'ok' | 'error' | 'already-done' | 'unknown';
 
 export type ToolResult =
   | { readonly outcome: Exclude<ToolOutcome, 'unknown'>; readonly ref: string; readonly preview?: string }
-  | { readonly outcome: 'unknown'; readonly effectKey: string };
+  | { readonly outcome: 'unknown'; readonly effectKey: string }
+  /** The call has begun what gives its result later. `deadlineAt` is in milliseconds since the epoch. */
+  | { readonly outcome: 'deferred'; readonly token: string; readonly deadlineAt: number };
 
 export type ApprovalResult =
   | { readonly kind: 'approved'; readonly argsHash: string; readonly edited?: CallArguments }

@@ -1,5 +1,5 @@
 import type { Cause } from './cause.ts';
-import type { ApprovalDecision, TopUp } from './message.ts';
+import type { ApprovalDecision, DeferredResult, TopUp } from './message.ts';
 import type { RunPlan } from './plan.ts';
 import type { CallArguments, CallVerdict, RunTotal } from './results.ts';
 import type { Answer, Dimension, Outcome, RunEnd } from './run-end.ts';
@@ -32,7 +32,25 @@ export type PendingCall = CallArguments & {
     readonly isApproved: boolean;
     readonly isSettling?: true;
   };
+  /** Set once the call has begun what gives its result later. `completion` is recorded by the handler and settled by the loop. */
+  readonly deferred?: Deferral;
+  /** Results that came before the run had heard of the call's token. */
+  readonly early?: readonly (Completion & { readonly token: string })[];
 };
+
+/** A call whose result comes from outside. */
+export type DeferredCall = PendingCall & { readonly deferred: Deferral };
+
+type Deferral = {
+  readonly token: string;
+  /** Milliseconds since the epoch. */
+  readonly deadlineAt: number;
+  readonly completion?: Completion;
+  readonly isSettling?: true;
+};
+
+/** Who sent which result. */
+export type Completion = { readonly id: string; readonly principal: string; readonly result: DeferredResult };
 
 export type SentDecision = { readonly id: string; readonly principal: string; readonly decision: ApprovalDecision };
 

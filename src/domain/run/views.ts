@@ -1,4 +1,5 @@
 import { canonicalJson, truncate, type JsonValue } from '../json.ts';
+import { isDeferred, nextCall } from './deferred-calls.ts';
 import type { Phase } from './phase.ts';
 import type { RunMessageKind } from './message.ts';
 import type { Answer, Outcome } from './run-end.ts';
@@ -17,10 +18,12 @@ export type RunState = {
   readonly answer: Answer | null;
   readonly outcome: Outcome | null;
   readonly waitingMessages: number;
+  /** Calls whose result comes from outside. */
+  readonly deferred: readonly DeferredView[];
   readonly rejectedMessages: readonly RejectedMessage[];
 };
 
-/** One thing a person is asked. `args` is missing where they are over 1 KiB; the approval's row then has them. */
+/** One thing that is awaited: of a person, or from outside. `args` is missing where they are over 1 KiB; the approval's row then has them. */
 export type PendingDecision =
   | {
       readonly kind: 'approval';
@@ -30,7 +33,16 @@ export type PendingDecision =
       readonly argsHash: string;
       readonly rule: string;
     }
-  | { readonly kind: 'question'; readonly question: string };
+  | { readonly kind: 'question'; readonly question: string }
+  | (DeferredView & { readonly kind: 'deferred' });
+
+/** A call whose result comes from outside, until that is written. `deadlineAt` is in milliseconds since the epoch. */
+export type DeferredView = {
+  readonly turn: number;
+  readonly tool: string;
+  readonly token: string;
+  readonly deadlineAt: number;
+};
 
 /** What the `usage` query answers. Money is pico-dollars as a decimal string. */
 export type RunUsage = {
@@ -52,13 +64,18 @@ export function stateOf(run: Run, phase: Phase, rejectedMessages: readonly Rejec
     answer: run.answer,
     outcome: run.outcome,
     waitingMessages: run.waiting.length,
+    deferred: deferredOf(run),
     rejectedMessages,
   };
 }
 
-/** Lists what a person is asked, in the order of the calls. Only the first call is asked about at a time. */
+/** Lists what the run waits for: what a person is asked, one call at a time, and then the results that come from outside. */
 export function pendingOf(run: Run): readonly PendingDecision[] {
-  const [call] = run.calls;
+  return [...askedOf(run), ...deferredOf(run).map((call) => ({ kind: 'deferred', ...call }) as const)];
+}
+
+function askedOf(run: Run): readonly PendingDecision[] {
+  const call = nextCall(run.calls);
   if (call === undefined || run.outcome !== null) return [];
   if (call.verdict.kind === 'ask') return [{ kind: 'question', question: questionOf(call) }];
   if (call.verdict.kind !== 'approve' || call.approval === undefined || call.approval.isApproved) return [];
@@ -73,6 +90,13 @@ export function pendingOf(run: Run): readonly PendingDecision[] {
       rule: call.verdict.rule,
     },
   ];
+}
+
+function deferredOf({ turn, calls, outcome }: Run): readonly DeferredView[] {
+  if (outcome !== null) return [];
+  return calls
+    .filter(isDeferred)
+    .map(({ tool, deferred: { token, deadlineAt } }) => ({ turn, tool, token, deadlineAt }));
 }
 
 /** Shows what a run has used. */

@@ -18,6 +18,12 @@ export const approvalDecisionSchema = z.discriminatedUnion(
   'must be { kind: "approve" }, { kind: "edit", arguments }, { kind: "reject", reason } or { kind: "respond", text }',
 );
 
+/** The result of a deferred tool call. Its output is held against the tool's schema by the run. */
+export const deferredResultSchema = z.union(
+  [objectField({ output: jsonValue }), objectField({ error: text })],
+  'must be { output } with JSON, or { error } with a text',
+);
+
 /** Amounts to add to a run's limits; at least one. */
 export const topUpSchema = objectField(amountFields()).refine(
   (topUp) => Object.values(topUp).some((value) => value !== undefined),

@@ -120,3 +120,25 @@ export type ApprovalFilter = { readonly agentRunId?: string; readonly id?: strin
 
 /** All that is given must fit. */
 export type EffectFilter = { readonly agentRunId?: string; readonly key?: string; readonly state?: string };
+
+/** A call of a deferred tool. */
+export type DeferredRecord = {
+  readonly tenant: string;
+  readonly token: string;
+  readonly runId: string;
+  readonly agent: string;
+  readonly turn: number;
+  readonly callIndex: number;
+  /** Tool name and major version. */
+  readonly tool: string;
+  readonly state: string;
+  /** What the tool returned when it had begun; null where it returned nothing. */
+  readonly note: JsonValue;
+  readonly createdAt: Date;
+  readonly deadlineAt: Date;
+  readonly completedBy: string | null;
+  readonly completedAt: Date | null;
+};
+
+/** All that is given must fit. */
+export type DeferredFilter = { readonly agentRunId?: string; readonly state?: string };

@@ -16,6 +16,8 @@ export type ToolContract = {
   readonly inputSchema: JsonObject;
   readonly outputSchema: JsonObject;
   readonly effect: EffectClass;
+  /** Set where the result comes from outside, later. `outputSchema` is then that of the result. */
+  readonly deferred?: true;
 };
 
 /** Hashes a contract. Runs pin it at admission and activities refuse another. */

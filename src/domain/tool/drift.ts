@@ -9,6 +9,9 @@ export function contractDrift(pinned: ToolContract, served: ToolContract): strin
   if (pinned.name !== served.name) return `it is now called ${served.name}`;
   if (major(pinned) !== major(served)) return `version ${pinned.version} was pinned, ${served.version} is served`;
   if (pinned.effect !== served.effect) return `its effect was ${pinned.effect} and is now ${served.effect}`;
+  if (pinned.deferred !== served.deferred) {
+    return `its result came ${pinned.deferred ? 'later' : 'at once'} and now comes ${served.deferred ? 'later' : 'at once'}`;
+  }
   return inputDrift(pinned.inputSchema, served.inputSchema) ?? outputDrift(pinned, served);
 }
 

@@ -105,6 +105,59 @@ describe('defineTool', () => {
   });
 });
 
+function defer(timeoutMs: number, seen: string[] = [], note?: string): Tool {
+  return defineTool({
+    name: 'requestQuote',
+    version: '1.0.0',
+    description: 'Asks a supplier.',
+    owner: 'support',
+    effect: 'write',
+    input: z.object({ sku: z.string() }),
+    output: z.object({ priceUsd: z.coerce.number() }),
+    deferred: { timeoutMs },
+    run: async ({ sku }, { token }) => {
+      seen.push(`${sku} ${token}`);
+      return note;
+    },
+    reconcile: async (_key, _input, { token }) => ({ kind: 'done', result: token }),
+  });
+}
+
+describe('defineTool with deferred', () => {
+  it('refuses a time that is none', () => {
+    for (const timeoutMs of [0, 1.5, -1, Number.NaN, 31_622_400_001]) {
+      assert.throws(
+        () => defer(timeoutMs),
+        new TypeError(
+          `defineTool("requestQuote"): deferred.timeoutMs must be a whole number from 1 to 31622400000, got ${timeoutMs}`,
+        ),
+      );
+    }
+  });
+
+  it('begins with a token, and gives its note', async () => {
+    const seen: string[] = [];
+    const context = { ...CONTEXT, token: 'token-1' };
+    assert.equal(await defer(1_000, seen, 'job 7').run({ sku: 'S-1' }, context), 'job 7');
+    assert.equal(await defer(1_000, seen).run({ sku: 'S-2' }, context), null);
+    assert.deepEqual(seen, ['S-1 token-1', 'S-2 token-1']);
+    assert.deepEqual(await defer(1_000).reconcile?.('key', { sku: 'S-1' }, context), {
+      kind: 'done',
+      result: 'token-1',
+    });
+    await assert.rejects(defer(1_000).run({ sku: 'S-1' }, CONTEXT), /a deferred tool needs a token/);
+  });
+
+  it('parses the result when it comes, and is another contract than a tool that gives it at once', () => {
+    const { deferred, contract } = defer(1_000);
+    assert.deepEqual(deferred?.parseOutput({ priceUsd: '7' }), { kind: 'ok', output: { priceUsd: 7 } });
+    assert.equal(deferred?.parseOutput({ priceUsd: 'much' }).kind, 'invalid');
+    assert.deepEqual([contract.deferred, deferred?.timeoutMs], [true, 1_000]);
+    assert.ok(!('deferred' in define({}).contract));
+    assert.equal(define({}).deferred, null);
+  });
+});
+
 function visiting(text: z.ZodType): Tool {
   return defineTool({
     name: 'visit',

@@ -49,6 +49,7 @@ const CHANGES: readonly (readonly [string, Partial<ToolContract>, string | null]
   ['another name', { name: 'refund' }, 'it is now called refund'],
   ['a new major version', { version: '2.0.0' }, 'version 1.2.0 was pinned, 2.0.0 is served'],
   ['another effect', { effect: 'write' }, 'its effect was irreversible and is now write'],
+  ['a result that comes later', { deferred: true }, 'its result came at once and now comes later'],
   ['a property of another type', withProperties({ amountUsd: { type: 'string' } }), 'its input amountUsd has changed'],
   ['another bound', withProperties({ amountUsd: { type: 'number', minimum: 1 } }), 'its input amountUsd has changed'],
   [

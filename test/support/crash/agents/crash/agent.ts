@@ -1,8 +1,10 @@
 import { defineAgent } from '../../../../../src/authoring/index.ts';
 import { playPlan } from '../../plan.ts';
 import {
+  beginReading,
   lookUp,
   lookUpSlowly,
+  orderKeyed,
   payBlind,
   payKeyed,
   payOnce,
@@ -19,7 +21,18 @@ export const agent = defineAgent({
   requirements: { latencyP95Ms: 60_000, costPerRunUsd: 10 },
   instructions: 'Play the plan.',
   models: { standard: { id: 'rehearsal:crash', outputTokensMax: 500, contextTokensMax: 100_000 } },
-  tools: [payKeyed, payReconcilable, payUncertain, payBlind, payPatiently, payOnce, lookUp, lookUpSlowly],
+  tools: [
+    payKeyed,
+    payReconcilable,
+    payUncertain,
+    payBlind,
+    payPatiently,
+    payOnce,
+    lookUp,
+    lookUpSlowly,
+    orderKeyed,
+    beginReading,
+  ],
   approvals: [{ name: 'large-payment', tool: 'payKeyed', when: { path: 'amount', above: 1_000_000 } }],
   rehearsal: ({ parts }) => {
     const input = parts.find((part) => part.kind === 'user-text')?.text ?? '{"turns":[]}';

@@ -72,6 +72,16 @@ export const payOnce = defineTool({
   run: pay,
 });
 
+/** Begins at a destination that honours keys what gives its result later. */
+export const orderKeyed = defineTool({
+  ...common,
+  name: 'orderKeyed',
+  description: 'Orders; the result comes later.',
+  idempotencyKey: { destination: true },
+  deferred: { timeoutMs: 3_600_000 },
+  run: async (args, context) => (await pay(args, context)).payment,
+});
+
 const readInput = z.object({ case: z.string(), ms: z.number() });
 const readOutput = z.object({ read: z.string() });
 
@@ -90,6 +100,24 @@ export const lookUp = defineTool({
     const url = `${context.secret('DESTINATION_URL')}/read/${args.case}?ms=${args.ms}`;
     const response = await fetch(url, { signal: context.signal });
     return { read: await response.text() };
+  },
+});
+
+/** Begins with a read, which takes `ms`, what gives its result later. */
+export const beginReading = defineTool({
+  name: 'beginReading',
+  version: '1.0.0',
+  description: 'Reads; the result comes later.',
+  input: readInput,
+  output: readOutput,
+  effect: 'read',
+  owner: 'tests',
+  secrets: ['DESTINATION_URL'],
+  timeoutMs: 20_000,
+  deferred: { timeoutMs: 3_600_000 },
+  run: async (args, context) => {
+    const url = `${context.secret('DESTINATION_URL')}/read/${args.case}?ms=${args.ms}`;
+    await fetch(url, { signal: context.signal });
   },
 });
 
