@@ -30,6 +30,7 @@ export type LayerName =
   | 'domain/schemas'
   | 'authoring'
   | 'workflows'
+  | 'workflows/traced'
   | 'activities'
   | 'stores'
   | 'runtime'
@@ -83,6 +84,12 @@ export const layers: Readonly<Record<LayerName, Layer>> = {
     types: ['activities', 'domain/schemas', '@temporalio/common'],
     advice: 'Workflow code is replayed: do it in an activity and call that through proxyActivities.',
   },
+  'workflows/traced': {
+    folder: 'src/workflows/traced',
+    values: ['domain', '@temporalio/workflow', '@temporalio/interceptors-opentelemetry-v2', '@opentelemetry/api'],
+    types: ['@temporalio/common'],
+    advice: 'Interceptors of workflow code are replayed: hand what is found to a sink.',
+  },
   activities: {
     folder: 'src/activities',
     values: [
@@ -113,6 +120,7 @@ export const layers: Readonly<Record<LayerName, Layer>> = {
       '@temporalio/worker',
       '@temporalio/common',
       '@temporalio/envconfig',
+      '@temporalio/interceptors-opentelemetry-v2',
       '@opentelemetry/*',
       'pino',
       'node:*',

@@ -1,5 +1,6 @@
 import type { Agent } from '../authoring/define-agent.ts';
 import type { Failpoint } from '../domain/failpoint.ts';
+import type { Spans } from '../runtime/gen-ai.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Models } from './model/providers.ts';
 
@@ -24,4 +25,6 @@ export type ActivityDependencies = {
   readonly secret: (name: string) => string | undefined;
   readonly settings: ActivitySettings;
   readonly failpoint: Failpoint;
+  /** Traces what is asked of models and tools. Absent where nothing is traced. */
+  readonly spans?: Spans;
 };

@@ -6,6 +6,7 @@ import { createRunReader } from '../stores/run-reader.ts';
 import { createStores, type Stores } from '../stores/stores.ts';
 import type { Cli } from './cli.ts';
 import { connectLazily } from './dev-stack/local-connection.ts';
+import { openTelemetry } from './open-telemetry.ts';
 import { findDatabase, findTemporal, type TemporalPlace } from './find-servers.ts';
 
 /** What a command about runs works with. Nothing is connected before it is used. */
@@ -36,12 +37,14 @@ export async function withRunsOn<Result>(
   try {
     const stores = createStores(db);
     const reader = createRunReader(stores);
+    const telemetry = await openTelemetry({ env });
     const client = createClient({
       connection,
       namespace: temporal.namespace,
       taskQueue: `${env['PERDURE_QUEUE_PREFIX'] || 'perdure'}-agents`,
       reader,
       principal: account,
+      ...(telemetry === null ? {} : { interceptors: { workflow: [telemetry.client] } }),
     });
     return await work({ client, reader, stores, connection, temporal });
   } finally {

@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import type { Cli } from './cli.ts';
 import { EXIT } from './exit.ts';
 import { explainError } from './explain-error.ts';
+import { closeTelemetry } from './open-telemetry.ts';
 import { createProgram } from './program.ts';
 
 /**
@@ -21,6 +22,8 @@ export async function runCli(parameters: readonly string[], cli: Cli): Promise<n
     cli.say(`error: ${message}`);
     if (isVerbose(parameters, cli)) cli.say(detailsOf(error));
     return exitCode;
+  } finally {
+    await closeTelemetry();
   }
 }
 

@@ -1,4 +1,4 @@
-import { Client, type Connection } from '@temporalio/client';
+import { Client, type ClientInterceptors, type Connection } from '@temporalio/client';
 import type { DeferredResult } from '../domain/run/message.ts';
 import { completeTool } from './complete-tool.ts';
 import type { ClientContext } from './context.ts';
@@ -19,6 +19,8 @@ export type ClientSetup = {
   readonly principal?: string;
   /** Milliseconds that an update or a query may take before the client goes on without a worker. Default 3,000. */
   readonly answerMs?: number;
+  /** Interceptors of Temporal's client, such as the tracing of `startTelemetry`. Default none. */
+  readonly interceptors?: ClientInterceptors;
 };
 
 export type PerdureClient = {
@@ -45,7 +47,11 @@ const ANSWER_MS = 5_000;
 export function createClient(setup: ClientSetup): PerdureClient {
   const { connection, namespace } = setup;
   const context: ClientContext = {
-    temporal: new Client({ connection, namespace }),
+    temporal: new Client({
+      connection,
+      namespace,
+      ...(setup.interceptors === undefined ? {} : { interceptors: setup.interceptors }),
+    }),
     namespace,
     taskQueue: setup.taskQueue ?? 'perdure-agents',
     reader: setup.reader ?? null,

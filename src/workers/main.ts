@@ -1,6 +1,7 @@
 import { temporalTarget } from '../runtime/connection.ts';
 import { ConfigurationError, readWorkerConfig } from '../runtime/config.ts';
 import { createLogger } from '../runtime/logger.ts';
+import { startTelemetry } from '../runtime/telemetry.ts';
 import { openDatabase } from '../stores/database.ts';
 import { migrate } from '../stores/migrate.ts';
 import { loadAgents } from './load-agents.ts';
@@ -17,7 +18,9 @@ async function main(): Promise<void> {
   await migrate(db);
   await db.destroy();
   const agents = await loadAgents(config.agentsDirectory);
-  const workers = await startWorkers({ config, temporal: temporalTarget(), agents, env: process.env, logger });
+  const telemetry = await startTelemetry(process.env, 'perdure-worker', (message) => logger.warn(message));
+  const setup = { config, temporal: temporalTarget(), agents, env: process.env, logger, telemetry };
+  const workers = await startWorkers(setup);
   process.stderr.write(`workers ready: ${config.roles.join(', ')}; agents: ${[...agents.keys()].join(', ')}\n`);
   let stoppingSince: number | null = null;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -29,7 +32,11 @@ async function main(): Promise<void> {
       workers.shutdown().catch((error: unknown) => logger.error({ err: error }, 'shutdown failed'));
     });
   }
-  await workers.finished;
+  try {
+    await workers.finished;
+  } finally {
+    await telemetry?.shutdown();
+  }
 }
 
 try {

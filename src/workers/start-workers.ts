@@ -10,11 +10,13 @@ import type { Agent } from '../authoring/define-agent.ts';
 import type { Environment, WorkerConfig } from '../runtime/config.ts';
 import { armFailpoints } from '../runtime/failpoints.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { Telemetry } from '../runtime/telemetry.ts';
 import { openDatabase } from '../stores/database.ts';
 import { createStores } from '../stores/stores.ts';
 import { bundleWorkflows } from './bundle-workflows.ts';
 import { installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
+import { observeActivities } from './observe-activities.ts';
 import { taskFailpoint } from './task-failpoint.ts';
 import { commonOptions, MODEL_OPTIONS, WORKFLOW_OPTIONS } from './worker-options.ts';
 
@@ -27,6 +29,8 @@ export type WorkersSetup = {
   readonly logger: Logger;
   /** Scripted models by name, for tests. */
   readonly scripts?: ReadonlyMap<string, ScriptedModel>;
+  /** Tracing of this process; null or absent where it is off. Whoever started it shuts it down, after the workers. */
+  readonly telemetry?: Telemetry | null;
 };
 
 export type Workers = {
@@ -48,7 +52,10 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   const workers: Worker[] = [];
   for (const options of await workersOf(setup, dependencies)) {
     const shared = commonOptions(setup.agents.values(), identity, config.buildId);
-    workers.push(await Worker.create({ ...shared, connection, namespace: temporal.namespace, ...options }));
+    const observed = observedOptions(setup, dependencies);
+    workers.push(
+      await Worker.create({ ...shared, ...observed, connection, namespace: temporal.namespace, ...options }),
+    );
   }
   const house = config.roles.includes('ops') ? keepHouse(db, logger) : null;
   const finished = runAll(workers, async () => {
@@ -85,12 +92,21 @@ function stopAll(workers: readonly Worker[]): void {
   for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
 }
 
+/** Logs and traces of every activity, and what the traced workflow bundle calls. The package's span is outermost: ours describes it. */
+function observedOptions({ telemetry }: WorkersSetup, { stores }: ActivityDependencies) {
+  const observe = observeActivities(stores.runs.factsOf);
+  return {
+    interceptors: { activity: telemetry ? [telemetry.activity, observe] : [observe] },
+    ...(telemetry ? { sinks: telemetry.sinks } : {}),
+  } satisfies Partial<WorkerOptions>;
+}
+
 function createDependencies(
   setup: WorkersSetup,
   db: ReturnType<typeof openDatabase>,
   worker: string,
 ): ActivityDependencies {
-  const { config, agents, env, scripts } = setup;
+  const { config, agents, env, scripts, telemetry } = setup;
   const failpoint = armFailpoints(env);
   const rehearsals = new Map(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal]])),
@@ -113,12 +129,13 @@ function createDependencies(
       modelTimeoutMs: config.modelTimeoutMs,
       worker,
     },
+    ...(telemetry ? { spans: telemetry.spans } : {}),
   };
 }
 
 /** One worker per task queue of the roles, so that each scales on its own. */
 async function workersOf(
-  { config, agents, env }: WorkersSetup,
+  { config, agents, env, telemetry }: WorkersSetup,
   dependencies: ActivityDependencies,
 ): Promise<WorkerOptions[]> {
   const { queuePrefix, roles } = config;
@@ -127,7 +144,7 @@ async function workersOf(
   if (roles.includes('agents')) {
     options.push({
       taskQueue: `${queuePrefix}-agents`,
-      workflowBundle: await bundleWorkflows(),
+      workflowBundle: await bundleWorkflows(telemetry ? 'traced' : 'plain'),
       activities: { ...createRunActivities(dependencies), ...tool },
       ...WORKFLOW_OPTIONS,
       ...taskFailpoint(env, dependencies.failpoint),

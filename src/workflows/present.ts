@@ -14,6 +14,7 @@ import type { Run } from '../domain/run/run.ts';
 import { describeCall } from '../domain/run/views.ts';
 import type { RunActivities } from '../activities/create-activities.ts';
 import { activityOptions, ROW_WORK_MS } from './activity-options.ts';
+import { logEnd, logPhase } from './log-run.ts';
 import {
   costSearchAttributes,
   endSearchAttributes,
@@ -35,6 +36,7 @@ export function present(shell: Shell, decision: Decision): void {
   }
   const phase = phaseOf(run, decision);
   if (phase === shell.phase || phase === 'ended') return;
+  logPhase(run, shell.phase, phase);
   shell.phase = phase;
   upsertSearchAttributes(phaseSearchAttributes(phase, run));
   recordProgress(shell);
@@ -74,6 +76,7 @@ export async function presentEnd(shell: Shell, decided: RunEnd): Promise<RunEnd>
   const end = run.plan === null || run.earlierEnd !== null ? decided : await writeEnd(run, decided);
   setCurrentDetails(`**${end.outcome.kind}** after ${end.turns} turns, ${formatUsd(BigInt(end.costPico))} USD`);
   upsertSearchAttributes(endSearchAttributes(end));
+  logEnd(run, end);
   return end;
 }
 

@@ -167,6 +167,7 @@ describe('the package', function () {
       'bin/perdure.js',
       'bin/perdure-worker.js',
       'dist/workflow-bundle.js',
+      'dist/workflow-bundle-traced.js',
       'docs/quick-start.md',
     ]) {
       assert.ok(paths.includes(needed), needed);
@@ -175,7 +176,7 @@ describe('the package', function () {
 
   it('depends on every package that its code imports', () => {
     const code = readdirSync(join(place, 'package/dist'), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.js') && path !== 'workflow-bundle.js')
+      .filter((path) => path.endsWith('.js') && !path.startsWith('workflow-bundle'))
       .map((path) => readFileSync(join(place, 'package/dist', path), 'utf8'));
     const imported = code.flatMap((text) =>
       [...text.matchAll(/^(?:import|export|\}) (?:.*from )?'([^'.][^']*)'|\bimport\('([^'.][^']*)'\)/gm)].map(

@@ -52,6 +52,7 @@ describe('replay', () => {
 
   for (const name of files) {
     it(`replays ${name}`, async () => replay(await bundleWorkflows(), name));
+    it(`replays ${name} where runs are traced`, async () => replay(await bundleWorkflows('traced'), name));
   }
 
   it('notices activities in another order', async () => {
@@ -75,20 +76,16 @@ describe('replay', () => {
 });
 
 describe('the bundle', () => {
-  it('has neither zod nor a part of Node', async () => {
-    const { code } = await bundleWorkflows();
-    const modules = [...code.matchAll(/^\/\*\*\*\/ "([^"]+)":?/gm)].map(([, id]) => id ?? '');
-    assert.ok(
-      modules.some((id) => id.endsWith('agent-run.ts')),
-      'the modules of the bundle can be listed',
-    );
+  for (const kind of ['plain', 'traced'] as const) {
+    it(`has neither zod nor a part of Node (${kind})`, async () => assertPure(await bundleWorkflows(kind)));
+  }
+
+  it('has nothing of OpenTelemetry where runs are not traced', async () => {
+    const bundles = [await bundleWorkflows(), await bundleWorkflows('traced')];
     assert.deepEqual(
-      modules.filter((id) =>
-        /node_modules\/(zod|pg|kysely|pino|@ai-sdk)\/|node:|src\/(activities|stores|runtime|client)\//.test(id),
-      ),
-      [],
+      bundles.map(({ code }) => code.includes('node_modules/@opentelemetry/')),
+      [false, true],
     );
-    assert.ok(!/\brequire\(["'](node:|fs|crypto|process)/.test(code));
   });
 
   for (const use of [
@@ -103,6 +100,21 @@ describe('the bundle', () => {
     });
   }
 });
+
+function assertPure({ code }: WorkflowBundleWithSourceMap): void {
+  const modules = [...code.matchAll(/^\/\*\*\*\/ "([^"]+)":?/gm)].map(([, id]) => id ?? '');
+  assert.ok(
+    modules.some((id) => id.endsWith('agent-run.ts')),
+    'the modules of the bundle can be listed',
+  );
+  assert.deepEqual(
+    modules.filter((id) =>
+      /node_modules\/(zod|pg|kysely|pino|@ai-sdk)\/|node:|src\/(activities|stores|runtime|client)\//.test(id),
+    ),
+    [],
+  );
+  assert.ok(!/\brequire\(["'](node:|fs|crypto|process)/.test(code));
+}
 
 /** Bundles a copy of the workflow code in which one file is changed. */
 async function bundleChanged(path: string, change: (code: string) => string): Promise<WorkflowBundleWithSourceMap> {

@@ -8,6 +8,13 @@ const ENVCONFIG = ['envconfig', 'envconfig-toml', 'utils'].map(
   (name) => `node_modules/@temporalio/envconfig/lib/${name}.js`,
 );
 
+/** Packages of OpenTelemetry that read `OTEL_…` for us. */
+const OPENTELEMETRY = [
+  'sdk-trace-base/build/src/config.js',
+  'sdk-trace-base/build/src/BatchSpanProcessor-shim.js',
+  'resources/build/src/detectors/EnvDetector.js',
+].map((path) => `node_modules/@opentelemetry/${path}`);
+
 /** Finds the environment variables that the code reads or speaks of. */
 export function variablesInCode(): ReadonlySet<string> {
   const names = readFiles('src', '.ts').flatMap(({ text }) => [
@@ -24,6 +31,7 @@ export function variablesInCode(): ReadonlySet<string> {
 export function variablesOfLibraries(): ReadonlySet<string> {
   return new Set([
     'NODE_EXTRA_CA_CERTS',
+    ...OPENTELEMETRY.flatMap((path) => captures(readText(path), /\b(OTEL_[A-Z_]*[A-Z])\b/g)),
     ...ENVCONFIG.flatMap((path) => captures(readText(path), /\b(TEMPORAL_[A-Z_]*[A-Z])\b/g)),
   ]);
 }

@@ -20,6 +20,7 @@ import { invokeModel, type ModelReply, type ResolvedModel } from './invoke-model
 import { ModelReplyError, ModelUnavailable } from './model-errors.ts';
 import { keepReply } from './keep-reply.ts';
 import { settleEarlier } from './settle-earlier.ts';
+import { traceChat } from './trace-chat.ts';
 
 /** Paid replies of one turn that were of no use, before the run gives up: a model that breaks off this often will not answer. */
 const UNUSABLE_CALLS_MAX = 8;
@@ -178,7 +179,7 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
 }
 
 /** Calls the model; when that fails, settles what is known of the attempt's cost before the failure goes on. */
-async function invoke({ stores }: ActivityDependencies, call: Call, attempt: ModelAttempt): Promise<ModelReply> {
+async function invoke({ stores, spans }: ActivityDependencies, call: Call, attempt: ModelAttempt): Promise<ModelReply> {
   const request = {
     instructions: call.release.instructions,
     parts: call.parts,
@@ -191,7 +192,8 @@ async function invoke({ stores }: ActivityDependencies, call: Call, attempt: Mod
   // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
   const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs));
   try {
-    return await invokeModel(call.resolved, request, AbortSignal.any([cancellationSignal, timeout]));
+    const signal = AbortSignal.any([cancellationSignal, timeout]);
+    return await traceChat(spans, { ...call, request }, () => invokeModel(call.resolved, request, signal));
   } catch (error) {
     const failure = classify(error);
     const charge = chargeOfFailure(call, error, failure.sent);

@@ -8,17 +8,19 @@ import { classifyTool, isSecretMissing, toApplicationFailure } from '../failures
 import { observationOfAttempt } from './observe-attempt.ts';
 import { makeToolContext, type ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
+import { traceTool } from './trace-tool.ts';
 
 /** Calls a read. It may be called again, so a failure is retried and then told to the model. */
 export async function callRead(dependencies: ActivityDependencies, call: ToolCall): Promise<ToolResult> {
-  const { stores, secret } = dependencies;
+  const { stores, secret, spans } = dependencies;
   const { tool } = call;
   const { attempt } = activityInfo();
   const observation = await openObservation(stores.db, call.tenant, observationOfAttempt(dependencies, call));
   const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(tool.timeoutMs)]);
   let output: JsonValue;
   try {
-    output = await untilAborted(signal, tool.run(call.input, makeToolContext(call, { signal, attempt, secret })));
+    const context = makeToolContext(call, { signal, attempt, secret });
+    output = await traceTool(spans, call, () => untilAborted(signal, tool.run(call.input, context)));
   } catch (error) {
     if (Context.current().cancellationSignal.aborted) throw error;
     return afterFailedRead(dependencies, call, observation, error);

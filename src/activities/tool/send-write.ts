@@ -14,6 +14,7 @@ import { askDestination } from './reconcile-write.ts';
 import { alreadyDone, inFlight, settleWrite } from './settle-write.ts';
 import { makeToolContext, type ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
+import { traceTool } from './trace-tool.ts';
 
 /**
  * Makes a write happen once. The ledger holds the intent before the send and the outcome after; what lies between two attempts is
@@ -66,7 +67,7 @@ async function send(
   lease: Lease,
   sendBy: number,
 ): Promise<ToolResult> {
-  const { stores, failpoint, secret } = dependencies;
+  const { stores, failpoint, secret, spans } = dependencies;
   const { tool, tenant } = call;
   const holdsLease = await stores.effects.holdsLease(tenant, lease);
   const remainingMs = Math.floor(sendBy - performance.now());
@@ -79,7 +80,7 @@ async function send(
   if (performance.now() >= sendBy) throw await fence(dependencies, call, lease);
   let output: JsonValue;
   try {
-    output = await untilAborted(signal, tool.run(call.input, context));
+    output = await traceTool(spans, call, () => untilAborted(signal, tool.run(call.input, context)));
   } catch (error) {
     return afterFailedSend(dependencies, call, lease, error);
   }

@@ -1,6 +1,7 @@
 import type { Agent } from '../../authoring/define-agent.ts';
 import { readWorkerConfig } from '../../runtime/config.ts';
 import { createLogger } from '../../runtime/logger.ts';
+import { openTelemetry } from '../open-telemetry.ts';
 import { openDatabase } from '../../stores/database.ts';
 import { migrate } from '../../stores/migrate.ts';
 import { startWorkers, type Workers } from '../../workers/start-workers.ts';
@@ -54,6 +55,7 @@ export async function startPlatform(
     agents,
     env,
     logger: createLogger(config.logLevel),
+    telemetry: await openTelemetry(cli),
   });
   onStarted('workers', workers.shutdown);
   return { temporal, databaseUrl, workers };
