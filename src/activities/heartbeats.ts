@@ -5,6 +5,8 @@ const BEAT_MS = 500;
 
 const beating = new Set<Context>();
 let timer: NodeJS.Timeout | null = null;
+let beatAt = 0;
+let lateBeats = 0;
 
 /**
  * Runs an activity's work with heartbeats. They come from one timer of the process, never from the work, so that slow work is not
@@ -14,7 +16,10 @@ export async function withHeartbeats<Result>(work: () => Promise<Result>): Promi
   const context = Context.current();
   beating.add(context);
   context.heartbeat();
-  timer ??= setInterval(beat, BEAT_MS);
+  if (timer === null) {
+    beatAt = performance.now();
+    timer = setInterval(beat, BEAT_MS);
+  }
   try {
     return await work();
   } finally {
@@ -26,6 +31,14 @@ export async function withHeartbeats<Result>(work: () => Promise<Result>): Promi
   }
 }
 
+/** Counts the beats of this process that came more than a whole beat late: its event loop was blocked, or it was frozen. */
+export function countLateBeats(): number {
+  return lateBeats;
+}
+
 function beat(): void {
+  const now = performance.now();
+  if (now - beatAt > 2 * BEAT_MS) lateBeats += 1;
+  beatAt = now;
   for (const context of beating) context.heartbeat();
 }

@@ -19,7 +19,12 @@ export type WorkerConfig = {
   readonly modelTimeoutMs: number;
   readonly turnsPerExecution: number;
   readonly logLevel: string;
+  /** Where metrics and health are served; null when they are not. */
+  readonly metricsAddress: ListenAddress | null;
 };
+
+/** An address to listen at; port 0 is any free one. */
+export type ListenAddress = { readonly host: string; readonly port: number };
 
 /** Ten minutes: the slowest reasoning models answer within it. */
 const MODEL_TIMEOUT_MS = 600_000;
@@ -46,7 +51,19 @@ export function readWorkerConfig(env: Environment): WorkerConfig {
       'warn',
       'trace, debug, info, warn, error or fatal',
     ),
+    metricsAddress: readListenAddress(env, 'PERDURE_METRICS_ADDRESS'),
   };
+}
+
+function readListenAddress(env: Environment, name: string): ListenAddress | null {
+  const text = env[name] ?? '';
+  if (text === '') return null;
+  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
+  throw new ConfigurationError(
+    `${name} must be HOST:PORT, such as 127.0.0.1:9464, 0.0.0.0:9464 or [::]:9464, got ${JSON.stringify(text)}`,
+  );
 }
 
 function readDatabaseUrl(env: Environment): string {

@@ -239,6 +239,17 @@ const CONNECTIONS_MAX = 10;
  * @param url `postgres://user:password@host:port/database`
  */
 export function openDatabase(url: string, onError: (error: Error) => void): Db {
+  return openDatabasePool(url, onError).db;
+}
+
+/** Connections of a process: all, those that nobody uses, and requests that wait for one. */
+export type PoolUse = { readonly total: number; readonly idle: number; readonly waiting: number };
+
+/** Does the same, and tells how its connections are used. */
+export function openDatabasePool(
+  url: string,
+  onError: (error: Error) => void,
+): { readonly db: Db; readonly poolUse: () => PoolUse } {
   const pool = new Pool({
     connectionString: url,
     max: CONNECTIONS_MAX,
@@ -254,5 +265,8 @@ export function openDatabase(url: string, onError: (error: Error) => void): Db {
   pool.on('connect', (client) => {
     client.on('error', () => undefined);
   });
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }).withSchema('perdure');
+  return {
+    db: new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }).withSchema('perdure'),
+    poolUse: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+  };
 }

@@ -7,6 +7,7 @@ import {
   closeObservation,
   type ClosedObservation,
   type NewObservation,
+  type OnAttemptClosed,
   type OpenObservation,
   openObservation,
 } from './observations.ts';
@@ -51,17 +52,25 @@ export type ModelAttempt = {
  * a reservation whose attempt died stays held, because nobody knows whether the provider charged it. So spent plus held never
  * exceeds the cap.
  */
-export function createModelCalls(db: Db, failpoint: Failpoint = noFailpoint) {
+export function createModelCalls(
+  db: Db,
+  failpoint: Failpoint = noFailpoint,
+  onClosed: OnAttemptClosed = () => undefined,
+) {
   return {
     reserve: (tenant: string, reservation: Reservation, observation: NewObservation) =>
       reserve(db, tenant, reservation, observation),
-    settle: (
+    settle: async (
       tenant: string,
       attempt: ModelAttempt,
       charge: Charge,
       closed: ClosedObservation,
       reply: StoredReply | null,
-    ) => settle(db, failpoint, tenant, attempt, charge, closed, reply),
+    ) => {
+      const { chargedPico, ...settled } = await settle(db, failpoint, tenant, attempt, charge, closed, reply);
+      onClosed({ ...attempt.observation, ...closed, chargedPico });
+      return settled;
+    },
   };
 }
 
@@ -129,10 +138,10 @@ async function settle(
   charge: Charge,
   closed: ClosedObservation,
   reply: StoredReply | null,
-): Promise<{ reply: StoredReply | null; total: RunTotal }> {
+): Promise<{ reply: StoredReply | null; total: RunTotal; chargedPico: bigint }> {
   return db.transaction().execute(async (tx) => {
     await lockAccount(tx, tenant, attempt.runId);
-    await chargeReservation(tx, tenant, attempt.runId, attempt.reservationId, charge);
+    const chargedPico = (await chargeReservation(tx, tenant, attempt.runId, attempt.reservationId, charge)) ?? 0n;
     await closeObservation(tx, attempt.observation, closed);
     if (reply !== null) {
       await tx
@@ -154,6 +163,7 @@ async function settle(
     return {
       reply: reply === null ? null : await findReply(tx, tenant, attempt.runId, attempt.turn),
       total: { costPico: account.spent_pico, tokens: Number(account.spent_tokens) },
+      chargedPico,
     };
   });
 }
@@ -228,7 +238,7 @@ async function countHeld(tx: Db, tenant: string, runId: string, account: Account
   return { calls: Number(calls), heldPico: BigInt(account.held_pico), heldTokens: Number(account.held_tokens) };
 }
 
-/** Charges a reservation and its account, once. Tells whether this call did it. A reservation that its own attempt did not close has no time of it. */
+/** Charges a reservation and its account, once. Gives what this call charged in pico-dollars, or null when it was not this call that did. A reservation that its own attempt did not close has no time of it. */
 export async function chargeReservation(
   tx: Db,
   tenant: string,
@@ -236,7 +246,7 @@ export async function chargeReservation(
   id: string,
   charge: Charge,
   { closedAt = new Date() }: { readonly closedAt?: Date | null } = {},
-): Promise<boolean> {
+): Promise<bigint | null> {
   if (charge.kind === 'held') {
     await tx
       .updateTable('budget_reservations')
@@ -245,7 +255,7 @@ export async function chargeReservation(
       .where('id', '=', id)
       .where('state', '=', 'reserved')
       .execute();
-    return false;
+    return null;
   }
   const settled = charge.kind === 'settled' ? charge : { costPico: 0n, tokens: 0 };
   const row = await tx
@@ -261,7 +271,7 @@ export async function chargeReservation(
     .where('state', 'in', ['reserved', 'held'])
     .returning(['worst_pico', 'worst_tokens'])
     .executeTakeFirst();
-  if (row === undefined) return false;
+  if (row === undefined) return null;
   await moveHeld(tx, tenant, runId, -BigInt(row.worst_pico), -BigInt(row.worst_tokens));
   await tx
     .updateTable('budget_accounts')
@@ -273,7 +283,7 @@ export async function chargeReservation(
     .where('kind', '=', 'run')
     .where('id', '=', runId)
     .execute();
-  return true;
+  return settled.costPico;
 }
 
 async function moveHeld(tx: Db, tenant: string, runId: string, pico: bigint, tokens: bigint): Promise<void> {

@@ -8,6 +8,8 @@ export type NewObservation = {
   readonly runId: string;
   readonly turn: number;
   readonly callIndex: number | null;
+  /** Name of the run's agent; told to whoever counts, not written. */
+  readonly agent: string;
   readonly kind: 'model' | 'tool';
   /** Model id or tool name and major version. */
   readonly name: string;
@@ -30,7 +32,27 @@ export type ClosedObservation = {
 };
 
 /** Key of an open observation: the partition is found by its time. */
-export type OpenObservation = { readonly id: string; readonly openedAt: Date };
+export type OpenObservation = Pick<NewObservation, 'id' | 'agent' | 'kind' | 'name'> & { readonly openedAt: Date };
+
+/** An attempt whose observation was closed, for whoever counts. */
+export type ClosedAttempt = OpenObservation &
+  ClosedObservation & {
+    /** What was charged for it just now, in pico-dollars. */
+    readonly chargedPico: bigint;
+  };
+
+/** Hears of each attempt once its close is committed. */
+export type OnAttemptClosed = (attempt: ClosedAttempt) => void;
+
+/** Closes observations, and tells of it. */
+export function createObservations(db: Db, onClosed: OnAttemptClosed) {
+  return {
+    close: async (open: OpenObservation, closed: ClosedObservation): Promise<void> => {
+      await closeObservation(db, open, closed);
+      onClosed({ ...open, ...closed, chargedPico: 0n });
+    },
+  };
+}
 
 /** Opens the observation of an attempt. One that is never closed belongs to a killed attempt and is shown as such. */
 export async function openObservation(db: Db, tenant: string, observation: NewObservation): Promise<OpenObservation> {
@@ -52,7 +74,8 @@ export async function openObservation(db: Db, tenant: string, observation: NewOb
       opened_at: openedAt,
     })
     .execute();
-  return { id: observation.id, openedAt };
+  const { id, agent, kind, name } = observation;
+  return { id, agent, kind, name, openedAt };
 }
 
 /** Closes the observation of an attempt with what became of it. */

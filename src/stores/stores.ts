@@ -1,10 +1,11 @@
-import { noFailpoint } from '../domain/failpoint.ts';
+import { type Failpoint, noFailpoint } from '../domain/failpoint.ts';
 import { createApprovals } from './approvals.ts';
 import type { Db } from './database.ts';
 import { createDeferredCalls } from './deferred-calls.ts';
 import { createEffects } from './effects.ts';
 import { createEndedRuns } from './ended-runs.ts';
 import { createModelCalls } from './model-calls.ts';
+import { createObservations, type OnAttemptClosed } from './observations.ts';
 import { createReleases } from './releases.ts';
 import { createRunMessages } from './run-messages.ts';
 import { createRuns } from './runs.ts';
@@ -14,8 +15,22 @@ import { createUnansweredCalls } from './unanswered-calls.ts';
 
 export type Stores = ReturnType<typeof createStores>;
 
+export type StoresOptions = {
+  readonly transcriptCacheBytes?: number;
+  readonly failpoint?: Failpoint;
+  /** Hears of each attempt at a model or tool call when it is closed. */
+  readonly onAttemptClosed?: OnAttemptClosed;
+};
+
 /** Makes the repositories of one database. They share caches, so a process makes them once. */
-export function createStores(db: Db, { transcriptCacheBytes = DEFAULT_CACHE_BYTES, failpoint = noFailpoint } = {}) {
+export function createStores(
+  db: Db,
+  {
+    transcriptCacheBytes = DEFAULT_CACHE_BYTES,
+    failpoint = noFailpoint,
+    onAttemptClosed = () => undefined,
+  }: StoresOptions = {},
+) {
   const scopes = createScopes(db);
   const transcripts = createTranscripts(db, scopes, transcriptCacheBytes);
   return {
@@ -26,8 +41,9 @@ export function createStores(db: Db, { transcriptCacheBytes = DEFAULT_CACHE_BYTE
     runs: createRuns(db),
     endedRuns: createEndedRuns(db, transcripts),
     runMessages: createRunMessages(db),
-    modelCalls: createModelCalls(db, failpoint),
+    modelCalls: createModelCalls(db, failpoint, onAttemptClosed),
     unansweredCalls: createUnansweredCalls(db),
+    observations: createObservations(db, onAttemptClosed),
     effects: createEffects(db, failpoint),
     approvals: createApprovals(db),
     deferredCalls: createDeferredCalls(db),

@@ -54,8 +54,8 @@ async function settleLookedUp(
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     await lockAccount(tx, tenant, call.runId);
-    const isCharged = await chargeReservation(tx, tenant, call.runId, call.reservationId, charge, { closedAt: null });
-    if (!isCharged || found === null) return;
+    const charged = await chargeReservation(tx, tenant, call.runId, call.reservationId, charge, { closedAt: null });
+    if (charged === null || found === null) return;
     await tx
       .updateTable('observations')
       .set({

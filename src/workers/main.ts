@@ -21,7 +21,9 @@ async function main(): Promise<void> {
   const telemetry = await startTelemetry(process.env, 'perdure-worker', (message) => logger.warn(message));
   const setup = { config, temporal: temporalTarget(), agents, env: process.env, logger, telemetry };
   const workers = await startWorkers(setup);
-  process.stderr.write(`workers ready: ${config.roles.join(', ')}; agents: ${[...agents.keys()].join(', ')}\n`);
+  process.stderr.write(
+    `workers ready: ${config.roles.join(', ')}; agents: ${[...agents.keys()].join(', ')}${workers.metricsUrl === null ? '' : `; metrics: ${workers.metricsUrl}/metrics`}\n`,
+  );
   let stoppingSince: number | null = null;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

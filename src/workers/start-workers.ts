@@ -11,14 +11,18 @@ import type { Environment, WorkerConfig } from '../runtime/config.ts';
 import { armFailpoints } from '../runtime/failpoints.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Telemetry } from '../runtime/telemetry.ts';
-import { openDatabase } from '../stores/database.ts';
+import { type Db, openDatabasePool } from '../stores/database.ts';
 import { createStores } from '../stores/stores.ts';
 import { bundleWorkflows } from './bundle-workflows.ts';
-import { installRuntime } from './install-runtime.ts';
+import { installMeasuredRuntime, installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
 import { observeActivities } from './observe-activities.ts';
+import { observeProcess, type ObservedProcess } from './metrics/observe-process.ts';
 import { taskFailpoint } from './task-failpoint.ts';
 import { commonOptions, MODEL_OPTIONS, WORKFLOW_OPTIONS } from './worker-options.ts';
+
+/** Pause of a timer that only keeps a process alive. */
+const STAY_MS = 60_000;
 
 export type WorkersSetup = {
   readonly config: WorkerConfig;
@@ -38,28 +42,42 @@ export type Workers = {
   readonly finished: Promise<void>;
   /** Takes no new work, lets what is in flight finish within its grace time, hands back the rest. */
   readonly shutdown: () => Promise<void>;
+  /** Where metrics and health are served; null when they are not. */
+  readonly metricsUrl: string | null;
 };
 
 /** Starts the workers of the configured roles in this process. */
 export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   const { config, temporal, logger } = setup;
+  const { metricsAddress: address, buildId, queuePrefix } = config;
+  const { db, poolUse } = openDatabasePool(config.databaseUrl, (error) =>
+    logger.warn({ err: error }, 'a database connection broke'),
+  );
+  const observed = await observeProcess({ address, buildId, poolUse, logger });
+  const sdkPort = address === null ? null : await installMeasuredRuntime(logger);
   installRuntime(logger);
-  const db = openDatabase(config.databaseUrl, (error) => logger.warn({ err: error }, 'a database connection broke'));
-  const connection = await NativeConnection.connect(temporal.connectionOptions);
+  const connection = await NativeConnection.connect(temporal.connectionOptions).catch(async (error: unknown) => {
+    await observed.close();
+    throw error;
+  });
   // Short, because it stands in every event of every history; random, because it names this process among others.
   const identity = `w-${randomBytes(3).toString('hex')}`;
-  const dependencies = createDependencies(setup, db, identity);
+  const dependencies = createDependencies(setup, db, identity, observed);
   const workers: Worker[] = [];
   for (const options of await workersOf(setup, dependencies)) {
     const shared = commonOptions(setup.agents.values(), identity, config.buildId);
-    const observed = observedOptions(setup, dependencies);
+    const observing = observedOptions(setup, dependencies, observed);
     workers.push(
-      await Worker.create({ ...shared, ...observed, connection, namespace: temporal.namespace, ...options }),
+      await Worker.create({ ...shared, ...observing, connection, namespace: temporal.namespace, ...options }),
     );
   }
   const house = config.roles.includes('ops') ? keepHouse(db, logger) : null;
-  const finished = runAll(workers, async () => {
+  const watched = { db, connection, namespace: temporal.namespace, queuePrefix };
+  observed.begin(watched, workers, { watches: config.roles.includes('ops'), sdkPort });
+  const stop = Promise.withResolvers<void>();
+  const finished = runAll(workers, stop.promise, async () => {
     house?.stop();
+    await observed.close();
     await connection.close();
     await db.destroy();
   });
@@ -67,7 +85,10 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   finished.catch(() => undefined);
   return {
     finished,
+    metricsUrl: observed.url,
     shutdown: async () => {
+      observed.stopping();
+      stop.resolve();
       stopAll(workers);
       await finished;
     },
@@ -75,8 +96,9 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
 }
 
 /** Runs workers until they are stopped. When one fails the others are stopped too: half a process serves nobody. */
-async function runAll(workers: readonly Worker[], close: () => Promise<void>): Promise<void> {
-  const runs = workers.map((worker) => worker.run());
+async function runAll(workers: readonly Worker[], stopped: Promise<void>, close: () => Promise<void>): Promise<void> {
+  // A process of the role ops alone has no worker; it stays all the same.
+  const runs = workers.length === 0 ? [stayUntil(stopped)] : workers.map((worker) => worker.run());
   try {
     await Promise.all(runs);
   } catch (error) {
@@ -88,23 +110,36 @@ async function runAll(workers: readonly Worker[], close: () => Promise<void>): P
   }
 }
 
+/** Waits, and keeps the process alive meanwhile. */
+async function stayUntil(stopped: Promise<void>): Promise<void> {
+  const timer = setInterval(() => undefined, STAY_MS);
+  await stopped;
+  clearInterval(timer);
+}
+
 function stopAll(workers: readonly Worker[]): void {
   for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
 }
 
-/** Logs and traces of every activity, and what the traced workflow bundle calls. The package's span is outermost: ours describes it. */
-function observedOptions({ telemetry }: WorkersSetup, { stores }: ActivityDependencies) {
-  const observe = observeActivities(stores.runs.factsOf);
+/** Logs, metrics and traces of every activity, and what the traced workflow bundle calls. The package's span is outermost: ours describes it. */
+function observedOptions(
+  { telemetry }: WorkersSetup,
+  { stores }: ActivityDependencies,
+  { activityInterceptors }: ObservedProcess,
+) {
+  const { factsOf } = stores.runs;
+  const ours = [observeActivities(factsOf), ...activityInterceptors(factsOf)];
   return {
-    interceptors: { activity: telemetry ? [telemetry.activity, observe] : [observe] },
+    interceptors: { activity: telemetry ? [telemetry.activity, ...ours] : ours },
     ...(telemetry ? { sinks: telemetry.sinks } : {}),
   } satisfies Partial<WorkerOptions>;
 }
 
 function createDependencies(
   setup: WorkersSetup,
-  db: ReturnType<typeof openDatabase>,
+  db: Db,
   worker: string,
+  { onAttemptClosed }: ObservedProcess,
 ): ActivityDependencies {
   const { config, agents, env, scripts, telemetry } = setup;
   const failpoint = armFailpoints(env);
@@ -112,7 +147,7 @@ function createDependencies(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal]])),
   );
   return {
-    stores: createStores(db, { failpoint }),
+    stores: createStores(db, { failpoint, onAttemptClosed }),
     agents,
     models: createModels({
       env,

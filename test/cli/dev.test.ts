@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isProcessAlive } from '../../src/cli/dev-stack/process-identity.ts';
 import { startDev, stateOf } from '../support/dev-process.ts';
+import { ask, scrape } from '../support/observe/scrape.ts';
 import { testFolder } from '../support/servers.ts';
 import { until } from '../client/platform.ts';
 
@@ -32,10 +33,14 @@ describe('perdure dev', function () {
     const first = startDev(cwd);
     await until(async () => /ready; press Ctrl-C/.test(first.said()), 'the first');
     const servers = Object.values(stateOf(cwd)).map((server) => server.process);
+    const endpoint = metricsOf(first.said());
+    assert.equal((await ask(`${endpoint}/readyz`)).status, 200);
+    assert.equal((await scrape(endpoint)).sum('perdure_runs_ended_total', { outcome: 'completed' }), 1);
     const second = await startDev(cwd, '--once').ended;
     assert.equal(second.exitCode, 0, second.said);
     assert.match(second.said, /using the Temporal server that runs at/);
     assert.match(second.out, /already refunded/);
+    assert.notEqual(metricsOf(second.said), endpoint);
     assert.deepEqual(servers.map(isProcessAlive), [true, true]);
     first.interrupt();
     assert.equal((await first.ended).exitCode, 0);
@@ -64,3 +69,7 @@ describe('perdure dev', function () {
     assert.doesNotMatch(said, /\n\s+at /, 'no stack trace');
   });
 });
+
+function metricsOf(said: string): string {
+  return /^Metrics {3}(http:\/\/127\.0\.0\.1:\d+)\/metrics$/m.exec(said)?.[1] ?? 'no link';
+}

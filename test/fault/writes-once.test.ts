@@ -339,6 +339,7 @@ function testObservation(): Intent['observation'] {
   return {
     id: randomUUID(),
     runId: 'run',
+    agent: 'crash',
     turn: 1,
     callIndex: 0,
     kind: 'tool',

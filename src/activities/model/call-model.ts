@@ -167,6 +167,7 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
     {
       id,
       runId: facts.id,
+      agent: facts.agent,
       turn,
       callIndex: null,
       kind: 'model',

@@ -2,7 +2,7 @@ import { activityInfo, Context } from '@temporalio/activity';
 import type { ToolResult } from '../../domain/run/results.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
-import { closeObservation, type OpenObservation, openObservation } from '../../stores/observations.ts';
+import { type OpenObservation, openObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classifyTool, isSecretMissing, toApplicationFailure } from '../failures.ts';
 import { observationOfAttempt } from './observe-attempt.ts';
@@ -22,11 +22,15 @@ export async function callRead(dependencies: ActivityDependencies, call: ToolCal
     const context = makeToolContext(call, { signal, attempt, secret });
     output = await traceTool(spans, call, () => untilAborted(signal, tool.run(call.input, context)));
   } catch (error) {
-    if (Context.current().cancellationSignal.aborted) throw error;
+    if (Context.current().cancellationSignal.aborted) {
+      // It was called off, not killed; where that cannot be written, the cancellation itself matters more.
+      await stores.observations.close(observation, { outcome: 'cancelled' }).catch(() => undefined);
+      throw error;
+    }
     return afterFailedRead(dependencies, call, observation, error);
   }
   const ref = await writeResult(stores, call, { isError: false, output });
-  await closeObservation(stores.db, observation, { outcome: 'ok', ref });
+  await stores.observations.close(observation, { outcome: 'ok', ref });
   return { outcome: 'ok', ref };
 }
 
@@ -41,7 +45,7 @@ async function afterFailedRead(
   const { attempt, scheduledTimestampMs } = activityInfo();
   const failure = classifyTool(error);
   const isRefusal = error instanceof Error && error.name === 'ToolRefusal';
-  await closeObservation(stores.db, observation, {
+  await stores.observations.close(observation, {
     outcome: isRefusal ? 'refused' : 'failed',
     message: failure.message,
     ...(isRefusal ? {} : { cause: failure.cause }),

@@ -9,6 +9,7 @@ export function observationOfAttempt({ settings }: ActivityDependencies, { facts
   return {
     id: `${facts.id}-${request.turn}-${request.index}-${activityId}-${attempt}-${crypto.randomUUID().slice(0, 8)}`,
     runId: facts.id,
+    agent: facts.agent,
     turn: request.turn,
     callIndex: request.index,
     kind: 'tool',

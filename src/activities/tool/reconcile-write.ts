@@ -2,7 +2,6 @@ import { Context } from '@temporalio/activity';
 import type { JsonValue } from '../../domain/json.ts';
 import type { Reconciliation } from '../../authoring/define-tool.ts';
 import type { Lease } from '../../stores/effect-types.ts';
-import { closeObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classifyTool, toApplicationFailure } from '../failures.ts';
 import { untilStored } from '../until-stored.ts';
@@ -40,6 +39,6 @@ async function closeAsking(
 ): Promise<void> {
   await untilStored(async () => {
     await stores.effects.closeAttempt(tenant, lease, 'not-sent', message);
-    await closeObservation(stores.db, lease.observation, { outcome: 'failed', cause, message });
+    await stores.observations.close(lease.observation, { outcome: 'failed', cause, message });
   });
 }

@@ -4,7 +4,6 @@ import type { MisshapenOutput } from '../../authoring/define-tool.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
 import type { Begun, Intent, Lease } from '../../stores/effect-types.ts';
-import { closeObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classifyTool, toApplicationFailure } from '../failures.ts';
 import { untilStored } from '../until-stored.ts';
@@ -93,7 +92,7 @@ async function send(
 /** Closes an attempt that may not send: a later one has the lease, or this process slept through its deadline. Nothing was sent. */
 async function fence({ stores }: ActivityDependencies, call: ToolCall, lease: Lease): Promise<ApplicationFailure> {
   await stores.effects.closeAttempt(call.tenant, lease, 'not-sent', 'the lease or the send deadline had passed');
-  await closeObservation(stores.db, lease.observation, { outcome: 'fenced' });
+  await stores.observations.close(lease.observation, { outcome: 'fenced' });
   return inFlight(0);
 }
 
@@ -121,7 +120,7 @@ async function afterFailedSend(
   const outcome = failure.sent === 'no' ? 'not-sent' : 'lost';
   const isGivenUp = await untilStored(async () => {
     await stores.effects.closeAttempt(call.tenant, lease, outcome, message);
-    await closeObservation(stores.db, lease.observation, { outcome, cause, message });
+    await stores.observations.close(lease.observation, { outcome, cause, message });
     const isTold = call.tool.whenUnavailable === 'observe' && lease.attempt >= call.tool.attemptsMax;
     return isTold && (await stores.effects.isNeverSent(call.tenant, lease.key));
   });
@@ -141,12 +140,12 @@ async function reconcile(dependencies: ActivityDependencies, call: ToolCall, lea
       const sendBy = performance.now() + call.tool.timeoutMs;
       const next = await stores.effects.sendAfterNever(call.tenant, intentOf(dependencies, call), lease);
       if (next === null) throw await fence(dependencies, call, lease);
-      await closeObservation(stores.db, lease.observation, { outcome: 'never' });
+      await stores.observations.close(lease.observation, { outcome: 'never' });
       return send(dependencies, call, next, sendBy);
     }
     case 'cannot-tell': {
       const isUnknown = await stores.effects.declareUnknown(call.tenant, lease, 'the destination cannot tell');
-      await closeObservation(stores.db, lease.observation, { outcome: isUnknown ? 'unknown' : 'fenced' });
+      await stores.observations.close(lease.observation, { outcome: isUnknown ? 'unknown' : 'fenced' });
       if (!isUnknown) throw inFlight(0);
       return { outcome: 'unknown', effectKey: call.key };
     }

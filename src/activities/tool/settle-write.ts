@@ -2,7 +2,6 @@ import type { ApplicationFailure } from '@temporalio/common';
 import type { JsonValue } from '../../domain/json.ts';
 import type { ToolResult } from '../../domain/run/results.ts';
 import type { EffectOutcome, Lease, Settled } from '../../stores/effect-types.ts';
-import { closeObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { toApplicationFailure } from '../failures.ts';
 import { untilStored } from '../until-stored.ts';
@@ -23,7 +22,7 @@ export async function settleWrite(
   const settled = await untilStored(async (): Promise<Settled> => {
     const ref = await writeResult(stores, call, { isError: state === 'failed', output });
     const counts = await stores.effects.settle(call.tenant, lease, { state, ref, how });
-    await closeObservation(stores.db, lease.observation, {
+    await stores.observations.close(lease.observation, {
       outcome: counts.kind === 'settled' ? state : counts.kind,
       ref: counts.kind === 'settled' ? counts.ref : ref,
     });

@@ -7,12 +7,14 @@ import { formatTable } from '../format/table.ts';
 import { formatCost, formatMoment } from '../format/units.ts';
 import { withRuns } from '../open-runs.ts';
 import { spellCommand } from '../spell-command.ts';
+import { listStuckRuns } from '../stuck-runs.ts';
 
 type Options = CommonOptions & {
   readonly tenant?: string;
   readonly agent?: string;
   readonly phase?: Phase;
   readonly limit: number;
+  readonly stuck?: boolean;
 };
 
 /** Adds `run ls`. */
@@ -20,14 +22,16 @@ export function addRunLs(parent: Command, context: CommandContext): void {
   addCommand(parent, {
     name: 'ls',
     summary: 'list runs, the newest first',
-    examples: ['perdure run ls', 'perdure run ls --agent support --phase blocked --json'],
+    examples: ['perdure run ls', 'perdure run ls --agent support --phase blocked --json', 'perdure run ls --stuck'],
   })
     .option('--tenant <tenant>', 'only runs of this tenant')
     .option('--agent <agent>', 'only runs of this agent')
     .addOption(new Option('--phase <phase>', 'only runs in this phase').choices(PHASES))
     .option('--limit <count>', 'at most so many, up to 1000', parseCount, 20)
+    .addOption(new Option('--stuck', 'only runs that make no progress, and why').conflicts('phase'))
     .action(async (options: Options) => {
       const { tenant, agent, phase, limit } = options;
+      if (options.stuck === true) return listStuckRuns(context, options);
       const filter = { limit, ...(agent === undefined ? {} : { agent }), ...(phase === undefined ? {} : { phase }) };
       const records = await withRuns(context.cli, ({ reader }) => reader.runs(tenant ?? null, filter));
       if (records.length === 0) context.cli.say(`no runs; ${spellCommand('run start')} makes one`);

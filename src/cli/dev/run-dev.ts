@@ -56,10 +56,11 @@ function defaultAgent(agents: ReadonlyMap<string, Agent>): string {
   return agents.has('support') ? 'support' : ([...agents.keys()][0] ?? 'support');
 }
 
-function sayPlaces({ cli }: CommandContext, { temporal }: Platform, { name, sampleInput }: Agent): void {
+function sayPlaces({ cli }: CommandContext, { temporal, workers }: Platform, { name, sampleInput }: Agent): void {
   cli.say('');
   cli.say(`Temporal  ${temporal.connectionOptions.address ?? ''}, namespace ${temporal.namespace}`);
   if (temporal.uiUrl !== null) cli.say(`Web UI    ${temporal.uiUrl}/namespaces/${temporal.namespace}/workflows`);
+  if (workers.metricsUrl !== null) cli.say(`Metrics   ${workers.metricsUrl}/metrics`);
   const input = name === 'support' ? 'Where is my order A-1090? I am Liam Murphy.' : (sampleInput ?? 'Hello.');
   cli.say(`Try       ${spellCommand(`run start ${name} ${JSON.stringify(input)} --follow`)}`);
   cli.say(`          ${spellCommand('run ls')}`);

@@ -1,12 +1,14 @@
 import type { Agent } from '../../authoring/define-agent.ts';
-import { readWorkerConfig } from '../../runtime/config.ts';
+import { type ListenAddress, readWorkerConfig } from '../../runtime/config.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { openTelemetry } from '../open-telemetry.ts';
 import { openDatabase } from '../../stores/database.ts';
 import { migrate } from '../../stores/migrate.ts';
+import { METRICS_PORT } from '../../workers/metrics/serve.ts';
 import { startWorkers, type Workers } from '../../workers/start-workers.ts';
 import type { Cli } from '../cli.ts';
 import { bringUp } from '../dev-stack/bring-up.ts';
+import { reportedPort } from '../dev-stack/free-port.ts';
 import { connectLazily } from '../dev-stack/local-connection.ts';
 import { registerSearchAttributes } from '../dev-stack/register-search-attributes.ts';
 import { configuredTemporal, dataDirectory, localTemporal, type TemporalPlace } from '../find-servers.ts';
@@ -41,7 +43,8 @@ export async function startPlatform(
   await prepareServers(temporal, databaseUrl);
   signal.throwIfAborted();
   const env = { ...cli.env, DATABASE_URL: databaseUrl };
-  const config = { ...readWorkerConfig({ PERDURE_LOG_LEVEL: 'error', ...env, PERDURE_ROLES: '' }) };
+  const read = readWorkerConfig({ PERDURE_LOG_LEVEL: 'error', ...env, PERDURE_ROLES: '' });
+  const config = { ...read, metricsAddress: read.metricsAddress ?? (await metricsAddress(cli)) };
   const { address, tls, apiKey, metadata } = temporal.connectionOptions;
   const connectionOptions = {
     ...(address === undefined ? {} : { address }),
@@ -59,6 +62,10 @@ export async function startPlatform(
   });
   onStarted('workers', workers.shutdown);
   return { temporal, databaseUrl, workers };
+}
+
+async function metricsAddress({ say }: Cli): Promise<ListenAddress> {
+  return { host: '127.0.0.1', port: await reportedPort('the metrics endpoint', METRICS_PORT, say) };
 }
 
 /** Brings the namespace and the database to what this version needs. */

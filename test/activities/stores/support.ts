@@ -76,6 +76,7 @@ export function newObservation(runId: string, turn: number, kind: NewObservation
   return {
     id: randomId('observation'),
     runId,
+    agent: 'any',
     turn,
     callIndex: kind === 'tool' ? 0 : null,
     kind,

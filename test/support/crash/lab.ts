@@ -25,7 +25,9 @@ export type Effect = { readonly key: string; readonly state: EffectState; readon
 export type Group = {
   readonly start: (plan: Plan, limits?: RunStart['limits']) => Promise<Handle>;
   /** Starts a worker process. `failpoints` as in `PERDURE_FAILPOINTS`. */
-  readonly worker: (armed?: ArmedFailpoints, env?: Readonly<Record<string, string>>) => WorkerProcess;
+  readonly worker: (armed?: ArmedFailpoints, env?: Readonly<Record<string, string>>, source?: string) => WorkerProcess;
+  /** First part of the names of its task queues. */
+  readonly prefix: string;
   /** Ends every worker of the group. */
   readonly close: () => Promise<void>;
 };
@@ -74,17 +76,22 @@ export async function openLab(servers: TestServers): Promise<Lab> {
     const workers: WorkerProcess[] = [];
     const made: Group = {
       start: (plan, limits) => startRun(client, `${prefix}-agents`, plan, limits),
-      worker: (armed = '', env = {}) => {
-        const worker = startWorkerProcess(folder, {
-          TEMPORAL_ADDRESS: servers.temporal.address,
-          TEMPORAL_NAMESPACE: servers.temporal.namespace,
-          DATABASE_URL: servers.postgres.url,
-          PERDURE_QUEUE_PREFIX: prefix,
-          PERDURE_AGENTS_DIR: agentsDirectory,
-          PERDURE_FAILPOINTS: armed,
-          DESTINATION_URL: destination.url,
-          ...env,
-        });
+      prefix,
+      worker: (armed = '', env = {}, source) => {
+        const worker = startWorkerProcess(
+          folder,
+          {
+            TEMPORAL_ADDRESS: servers.temporal.address,
+            TEMPORAL_NAMESPACE: servers.temporal.namespace,
+            DATABASE_URL: servers.postgres.url,
+            PERDURE_QUEUE_PREFIX: prefix,
+            PERDURE_AGENTS_DIR: agentsDirectory,
+            PERDURE_FAILPOINTS: armed,
+            DESTINATION_URL: destination.url,
+            ...env,
+          },
+          source,
+        );
         workers.push(worker);
         return worker;
       },

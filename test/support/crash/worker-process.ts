@@ -31,24 +31,31 @@ export type WorkerProcess = {
   readonly release: (name: FailpointName) => void;
 };
 
-const main = fileURLToPath(new URL('../../../src/workers/main.ts', import.meta.url));
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Variables of this process that a worker keeps: nothing that could name a server, a model or a key. */
 const KEPT = ['PATH', 'HOME', 'TMPDIR', 'LANG'];
 
-/** Starts a worker process with an environment of its own. */
-export function startWorkerProcess(folder: string, env: Readonly<Record<string, string>>): WorkerProcess {
+/** Starts a worker process with an environment of its own. `source` is another build: a folder with a `src` like that of this repository. */
+export function startWorkerProcess(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  source: string = root,
+): WorkerProcess {
   const failpoints = mkdtempSync(join(folder, 'failpoints-'));
   const kept = Object.fromEntries(
     KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main], {
-    cwd: root,
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...kept, PERDURE_FAILPOINT_DIR: failpoints, ...env },
-  });
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', join(source, 'src/workers/main.ts')],
+    {
+      cwd: root,
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...kept, PERDURE_FAILPOINT_DIR: failpoints, ...env },
+    },
+  );
   const identity = identifyProcess(child.pid ?? 0);
   if (identity !== null) endWithTests(folder, identity);
   const output = collect(child);

@@ -1,0 +1,95 @@
+/** What there is to know of a metric before anything is measured. */
+export type MetricSpec = {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+};
+
+/**
+ * Every metric of ours: base units, no ids and no tenants in labels. What a label can hold is bounded: agents, tools and models by what is
+ * deployed, the others by lists in the code.
+ */
+export const METRICS = {
+  perdure_activity_attempts_total: {
+    type: 'counter',
+    help: 'Attempts at activities that this process has finished. Tools are activities of their own name.',
+    labels: ['activity', 'outcome', 'cause'],
+  },
+  perdure_activity_duration_seconds: {
+    type: 'histogram',
+    help: 'Time of an attempt at an activity.',
+    labels: ['activity', 'outcome'],
+  },
+  perdure_model_calls_total: {
+    type: 'counter',
+    help: 'Attempts at model calls that were closed.',
+    labels: ['agent', 'model', 'outcome', 'cause'],
+  },
+  perdure_model_call_duration_seconds: {
+    type: 'histogram',
+    help: 'Time of an attempt at a model call, from its reservation to its settlement.',
+    labels: ['agent', 'model', 'outcome'],
+  },
+  perdure_model_tokens_total: {
+    type: 'counter',
+    help: 'Tokens of model calls. Cached input is part of the input, reasoning part of the output.',
+    labels: ['agent', 'model', 'type'],
+  },
+  perdure_model_cost_usd_total: {
+    type: 'counter',
+    help: 'US dollars charged to runs for model calls, as they are settled.',
+    labels: ['agent', 'model', 'simulated'],
+  },
+  perdure_tool_calls_total: {
+    type: 'counter',
+    help: 'Attempts at tool calls that were closed.',
+    labels: ['agent', 'tool', 'outcome', 'cause'],
+  },
+  perdure_tool_call_duration_seconds: {
+    type: 'histogram',
+    help: 'Time of an attempt at a tool call.',
+    labels: ['agent', 'tool', 'outcome'],
+  },
+  perdure_runs_started_total: { type: 'counter', help: 'Runs that this process has admitted.', labels: ['agent'] },
+  perdure_runs_ended_total: {
+    type: 'counter',
+    help: 'Runs whose end this process has written, or that it has refused.',
+    labels: ['agent', 'outcome', 'cause'],
+  },
+  perdure_heartbeats_late_total: {
+    type: 'counter',
+    help: 'Beats of this process that came more than half a second late. Four in a row lose its activities.',
+    labels: [],
+  },
+  perdure_database_connections: { type: 'gauge', help: 'Connections to PostgreSQL of this process.', labels: [] },
+  perdure_database_connections_idle: { type: 'gauge', help: 'Connections that nobody uses.', labels: [] },
+  perdure_database_waiting: { type: 'gauge', help: 'Requests that wait for a connection.', labels: [] },
+  perdure_sdk_metrics_up: {
+    type: 'gauge',
+    help: 'Whether the metrics of the Temporal SDK are part of this answer.',
+    labels: [],
+  },
+  perdure_build_info: { type: 'gauge', help: 'Always 1; the label says what runs.', labels: ['build_id'] },
+  perdure_runs: { type: 'gauge', help: 'Runs that have not ended.', labels: ['agent', 'phase'] },
+  perdure_runs_stuck: { type: 'gauge', help: 'Runs that make no progress although they should.', labels: ['reason'] },
+  perdure_runs_unexamined: {
+    type: 'gauge',
+    help: 'Runs without a trace of work that were not looked at; above 0, perdure_runs_stuck is a lower bound.',
+    labels: [],
+  },
+  perdure_approvals_pending: { type: 'gauge', help: 'Approvals that wait for a person.', labels: [] },
+  perdure_approval_oldest_age_seconds: { type: 'gauge', help: 'Age of the oldest pending approval.', labels: [] },
+  perdure_effects_unknown: { type: 'gauge', help: 'Effects of which nobody knows whether they happened.', labels: [] },
+  perdure_attempts_orphaned: {
+    type: 'gauge',
+    help: 'Attempts begun in the last 15 minutes whose process died.',
+    labels: ['kind'],
+  },
+  perdure_watch_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When this process last read rows and Temporal for its gauges, in seconds since the epoch.',
+    labels: [],
+  },
+} as const satisfies Readonly<Record<`perdure_${string}`, MetricSpec>>;
+
+export type MetricName = keyof typeof METRICS;
