@@ -1,6 +1,7 @@
 import type {
   AdmitInput,
   CallModelInput,
+  CompactInput,
   ExecuteToolInput,
   PerceiveInput,
   RecordEndInput,
@@ -13,6 +14,7 @@ import type {
 import type { ToolResult } from '../domain/run/results.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { requestApproval, settleApproval } from './govern/approve.ts';
+import { compact } from './memory/compact.ts';
 import { perceive } from './memory/perceive.ts';
 import { callModel } from './model/call-model.ts';
 import { recordEnd, recordProgress } from './observe/record-progress.ts';
@@ -37,7 +39,10 @@ export function createRunActivities(dependencies: ActivityDependencies) {
 
 /** Activities of the model queue. */
 export function createModelActivities(dependencies: ActivityDependencies) {
-  return { callModel: (input: CallModelInput) => callModel(dependencies, input) };
+  return {
+    callModel: (input: CallModelInput) => callModel(dependencies, input),
+    compact: (input: CompactInput) => compact(dependencies, input),
+  };
 }
 
 /** The activity behind every tool: its type is the tool's name and major version. */

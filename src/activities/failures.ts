@@ -30,6 +30,8 @@ export type Failure = {
    * Money held for the call can then be released.
    */
   readonly sent: 'no' | 'maybe';
+  /** The model cannot hold the prompt: a shorter one may pass. */
+  readonly isTooLong?: true;
 };
 
 /**
@@ -173,6 +175,7 @@ function fromReport(report: ProviderReport, provider: ProviderContext, asked: un
     ...(verdict.mend === undefined ? {} : { mend: verdict.mend }),
     ...(retryAfterMs === null || verdict.disposition !== 'transient' ? {} : { retryAfterMs }),
     sent: verdict.isFree ? 'no' : 'maybe',
+    ...(verdict.isTooLong === true ? { isTooLong: true } : {}),
   };
 }
 

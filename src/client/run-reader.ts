@@ -31,6 +31,8 @@ export type RunReader = {
   readonly answer: (tenant: string, agentRunId: string) => Promise<string | null>;
   /** Lists what was said and done, as the model reads it. */
   readonly transcript: (tenant: string, agentRunId: string) => Promise<readonly MessagePart[]>;
+  /** The same with the turns that summaries stand for, in their places. */
+  readonly wholeTranscript: (tenant: string, agentRunId: string) => Promise<readonly MessagePart[]>;
   readonly approvals: (tenant: string | null, filter?: ApprovalFilter) => Promise<readonly ApprovalRecord[]>;
   readonly effects: (tenant: string | null, filter?: EffectFilter) => Promise<readonly EffectRecord[]>;
   /** Lists calls of deferred tools, the next deadline first. */

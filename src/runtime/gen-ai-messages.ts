@@ -29,6 +29,8 @@ function roleOf(part: MessagePart): string {
   switch (part.kind) {
     case 'user-text':
     case 'guidance':
+    case 'summary':
+    case 'recalled':
       return 'user';
     case 'assistant-text':
     case 'reasoning':
@@ -43,6 +45,8 @@ function toPart(part: MessagePart): JsonObject {
   switch (part.kind) {
     case 'user-text':
     case 'guidance':
+    case 'summary':
+    case 'recalled':
     case 'assistant-text':
       return { type: 'text', content: part.text };
     case 'reasoning':

@@ -41,6 +41,8 @@ export type Database = {
     segments: string[];
     depth: number;
     content_bytes: Whole;
+    replaces_from: string | null;
+    replaces_to: string | null;
     created_at: DefaultMoment;
   };
   releases: { id: string; agent: string; body: Json<Release>; created_at: DefaultMoment };
@@ -88,6 +90,7 @@ export type Database = {
     result: Json<StoredReply>;
     created_at: DefaultMoment;
   };
+  summaries: { tenant: string; run_id: string; key: string; ref: string; created_at: DefaultMoment };
   budget_accounts: {
     tenant: string;
     kind: string;
@@ -104,6 +107,7 @@ export type Database = {
     id: string;
     run_id: string;
     turn: number;
+    summary_key: string | null;
     state: 'reserved' | 'settled' | 'held' | 'released';
     worst_pico: Whole;
     worst_tokens: Whole;

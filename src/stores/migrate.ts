@@ -5,6 +5,7 @@ import type { Db } from './database.ts';
 import { up as createRunTables } from './migrations/0001-run.ts';
 import { up as addRetry } from './migrations/0002-retry.ts';
 import { up as createDeferredCalls } from './migrations/0003-deferred.ts';
+import { up as addCompaction } from './migrations/0004-compaction.ts';
 import { up as indexOpenRows } from './migrations/0009-open-rows.ts';
 
 /** Migrations in their order. A released one never changes. */
@@ -12,6 +13,7 @@ const MIGRATIONS = {
   '0001-run': { up: createRunTables },
   '0002-retry': { up: addRetry },
   '0003-deferred': { up: createDeferredCalls },
+  '0004-compaction': { up: addCompaction },
   '0009-open-rows': { up: indexOpenRows },
 };
 

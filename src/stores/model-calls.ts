@@ -2,6 +2,17 @@ import { sql } from 'kysely';
 import { type Failpoint, noFailpoint } from '../domain/failpoint.ts';
 import type { Dimension } from '../domain/run/run-end.ts';
 import type { RunTotal } from '../domain/run/results.ts';
+import {
+  type Account,
+  type Charge,
+  chargeReservation,
+  countHeld,
+  type Held,
+  lockAccount,
+  moveHeld,
+  refusedBy,
+  totalOf,
+} from './budget-account.ts';
 import type { Db, StoredReply } from './database.ts';
 import {
   closeObservation,
@@ -21,23 +32,22 @@ export type Reservation = {
   readonly unusableMax: number;
   /** Calls of this turn of which nobody knows whether they were paid; at this many a person is asked. */
   readonly unansweredMax: number;
+  /** Set for a call that summarises: the key under which its summary is kept. Such calls are counted apart from those of their turn. */
+  readonly summaryKey?: string;
 };
 
-export type Reserved =
+export type Reserved = { readonly kind: 'replied'; readonly reply: StoredReply; readonly total: RunTotal } | Opened;
+
+/** What became of opening a call that summarises. `summarised`: it was paid for and kept before. */
+export type SummaryReserved = ({ readonly kind: 'summarised'; readonly ref: string } | Opened) & {
+  readonly total: RunTotal;
+};
+
+type Opened =
   | { readonly kind: 'reserved'; readonly observation: OpenObservation }
-  | { readonly kind: 'replied'; readonly reply: StoredReply; readonly total: RunTotal }
   | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal }
   | ({ readonly kind: 'budget-held'; readonly dimension: Dimension } & Held)
   | { readonly kind: 'too-many-calls'; readonly what: 'unusable' | 'unanswered'; readonly calls: number };
-
-/** What calls of a run hold of its budget because nobody knows whether they were paid. */
-export type Held = { readonly calls: number; readonly heldPico: bigint; readonly heldTokens: number };
-
-/** What an attempt is known to have cost: `settled` by the provider's own count, `free` when nothing was charged, else `held`. */
-export type Charge =
-  | { readonly kind: 'settled'; readonly costPico: bigint; readonly tokens: number }
-  | { readonly kind: 'free' }
-  | { readonly kind: 'held' };
 
 /** An attempt at a turn's model call that is under way. */
 export type ModelAttempt = {
@@ -71,6 +81,22 @@ export function createModelCalls(
       onClosed({ ...attempt.observation, ...closed, chargedPico });
       return settled;
     },
+    reserveSummary: (
+      tenant: string,
+      reservation: Reservation & { readonly summaryKey: string },
+      observation: NewObservation,
+    ) => reserveSummary(db, tenant, reservation, observation),
+    settleSummary: async (
+      tenant: string,
+      attempt: ModelAttempt,
+      charge: Charge,
+      closed: ClosedObservation,
+      summary: KeptSummary,
+    ) => {
+      const { chargedPico, ...settled } = await settleSummary(db, failpoint, tenant, attempt, charge, closed, summary);
+      onClosed({ ...attempt.observation, ...closed, chargedPico });
+      return settled;
+    },
   };
 }
 
@@ -83,47 +109,81 @@ async function reserve(
 ): Promise<Reserved> {
   const { runId, turn } = observation;
   return db.transaction().execute(async (tx) => {
-    const uncalled = async (why: Parameters<typeof noteUncalled>[3]) => noteUncalled(tx, tenant, observation, why);
     const account = await lockAccount(tx, tenant, runId);
-    const total = { costPico: account.spent_pico, tokens: Number(account.spent_tokens) };
+    const total = totalOf(account);
     const kept = await findReply(tx, tenant, runId, turn);
-    if (kept !== null) return uncalled({ kind: 'replied', reply: kept, total });
-    await tx
-      .updateTable('budget_reservations')
-      .set({ state: 'held' })
-      .where('tenant', '=', tenant)
-      .where('run_id', '=', runId)
-      .where('turn', '=', turn)
-      .where('state', '=', 'reserved')
-      .execute();
-    const calls = await countCalls(tx, tenant, runId, turn);
-    if (calls.settled >= reservation.unusableMax)
-      return uncalled({ kind: 'too-many-calls', what: 'unusable', calls: calls.settled });
-    if (calls.held >= reservation.unansweredMax)
-      return uncalled({ kind: 'too-many-calls', what: 'unanswered', calls: calls.held });
-    const used = refusedBy(account, reservation, 'without-held');
-    if (used !== null) return uncalled({ kind: 'budget-refused', dimension: used, total });
-    const starved = refusedBy(account, reservation, 'with-held');
-    if (starved !== null) {
-      const held = await countHeld(tx, tenant, runId, account);
-      return uncalled({ kind: 'budget-held', dimension: starved, ...held });
-    }
-    await tx
-      .insertInto('budget_reservations')
-      .values({
-        tenant,
-        id: reservation.id,
-        run_id: runId,
-        turn,
-        state: 'reserved',
-        worst_pico: reservation.worstPico,
-        worst_tokens: reservation.worstTokens,
-      })
-      .execute();
-    await moveHeld(tx, tenant, runId, reservation.worstPico, BigInt(reservation.worstTokens));
-    const open = await openObservation(tx, tenant, { ...observation, reservation: reservation.id });
-    return { kind: 'reserved', observation: open };
+    if (kept !== null) return noteUncalled(tx, tenant, observation, { kind: 'replied', reply: kept, total });
+    const opened = await open(tx, tenant, account, reservation, observation);
+    return opened.kind === 'reserved' ? opened : noteUncalled(tx, tenant, observation, opened);
   });
+}
+
+/** The same for a call that summarises: its result is kept by what it was asked, not by its turn. */
+async function reserveSummary(
+  db: Db,
+  tenant: string,
+  reservation: Reservation & { readonly summaryKey: string },
+  observation: NewObservation,
+): Promise<SummaryReserved> {
+  const { runId } = observation;
+  return db.transaction().execute(async (tx) => {
+    const account = await lockAccount(tx, tenant, runId);
+    const ref = await findSummary(tx, tenant, runId, reservation.summaryKey);
+    const total = totalOf(account);
+    if (ref !== null) {
+      await noteUncalled(tx, tenant, observation, { kind: 'summarised' });
+      return { kind: 'summarised', ref, total };
+    }
+    const opened = await open(tx, tenant, account, reservation, observation);
+    if (opened.kind !== 'reserved') await noteUncalled(tx, tenant, observation, opened);
+    return { total, ...opened };
+  });
+}
+
+async function open(
+  tx: Db,
+  tenant: string,
+  account: Account,
+  reservation: Reservation,
+  observation: NewObservation,
+): Promise<Opened> {
+  const { runId, turn } = observation;
+  const total = totalOf(account);
+  const { summaryKey = null } = reservation;
+  await tx
+    .updateTable('budget_reservations')
+    .set({ state: 'held' })
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('turn', '=', turn)
+    .where('state', '=', 'reserved')
+    .execute();
+  const calls = await countCalls(tx, tenant, runId, turn, summaryKey);
+  if (calls.settled >= reservation.unusableMax)
+    return { kind: 'too-many-calls', what: 'unusable', calls: calls.settled };
+  if (calls.held >= reservation.unansweredMax) return { kind: 'too-many-calls', what: 'unanswered', calls: calls.held };
+  const used = refusedBy(account, reservation, 'without-held');
+  if (used !== null) return { kind: 'budget-refused', dimension: used, total };
+  const starved = refusedBy(account, reservation, 'with-held');
+  if (starved !== null) {
+    return { kind: 'budget-held', dimension: starved, ...(await countHeld(tx, tenant, runId, account)) };
+  }
+  await tx
+    .insertInto('budget_reservations')
+    .values({
+      tenant,
+      id: reservation.id,
+      run_id: runId,
+      turn,
+      summary_key: summaryKey,
+      state: 'reserved',
+      worst_pico: reservation.worstPico,
+      worst_tokens: reservation.worstTokens,
+    })
+    .execute();
+  await moveHeld(tx, tenant, runId, reservation.worstPico, BigInt(reservation.worstTokens));
+  const opened = await openObservation(tx, tenant, { ...observation, reservation: reservation.id });
+  return { kind: 'reserved', observation: opened };
 }
 
 /**
@@ -168,18 +228,45 @@ async function settle(
   });
 }
 
-/** Locks the account of a run: whoever moves its money waits here. */
-export async function lockAccount(tx: Db, tenant: string, runId: string) {
-  return tx
-    .selectFrom('budget_accounts')
-    .selectAll()
+/** A summary that is kept: where it is, and the name of what was asked for it. */
+export type KeptSummary = { readonly key: string; readonly ref: string };
+
+/** Closes a call that summarises: charges it, keeps its summary, and gives the one that counts, as another attempt may have been faster. */
+async function settleSummary(
+  db: Db,
+  failpoint: Failpoint,
+  tenant: string,
+  attempt: ModelAttempt,
+  charge: Charge,
+  closed: ClosedObservation,
+  summary: KeptSummary,
+): Promise<{ ref: string; total: RunTotal; chargedPico: bigint }> {
+  const { runId } = attempt;
+  return db.transaction().execute(async (tx) => {
+    await lockAccount(tx, tenant, runId);
+    const chargedPico = (await chargeReservation(tx, tenant, runId, attempt.reservationId, charge)) ?? 0n;
+    await closeObservation(tx, attempt.observation, closed);
+    await tx
+      .insertInto('summaries')
+      .values({ tenant, run_id: runId, ...summary })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await failpoint('model:settling');
+    const account = await lockAccount(tx, tenant, runId);
+    const ref = (await findSummary(tx, tenant, runId, summary.key)) ?? summary.ref;
+    return { ref, total: totalOf(account), chargedPico };
+  });
+}
+
+async function findSummary(tx: Db, tenant: string, runId: string, key: string): Promise<string | null> {
+  const row = await tx
+    .selectFrom('summaries')
+    .select('ref')
     .where('tenant', '=', tenant)
-    .where('kind', '=', 'run')
-    .where('id', '=', runId)
-    .forUpdate()
-    .executeTakeFirstOrThrow(
-      () => new Error(`run ${runId} has no budget account; it was not admitted, or it was erased`),
-    );
+    .where('run_id', '=', runId)
+    .where('key', '=', key)
+    .executeTakeFirst();
+  return row?.ref ?? null;
 }
 
 async function findReply(tx: Db, tenant: string, runId: string, turn: number): Promise<StoredReply | null> {
@@ -198,6 +285,7 @@ async function countCalls(
   tenant: string,
   runId: string,
   turn: number,
+  summaryKey: string | null,
 ): Promise<{ settled: number; held: number }> {
   const rows = await tx
     .selectFrom('budget_reservations')
@@ -209,92 +297,9 @@ async function countCalls(
     .where('tenant', '=', tenant)
     .where('run_id', '=', runId)
     .where('turn', '=', turn)
+    .where('summary_key', summaryKey === null ? 'is' : '=', summaryKey)
     .groupBy('known')
     .execute();
   const count = (state: string): number => Number(rows.find((row) => row.known === state)?.calls ?? 0);
   return { settled: count('settled'), held: count('held') };
-}
-
-/** The columns of an account, as PostgreSQL gives them. */
-type Account = Awaited<ReturnType<typeof lockAccount>>;
-
-/** Finds the limit that a reservation would break, with or without what is held: what is spent is gone, what is held may come back. */
-function refusedBy(account: Account, reservation: Reservation, held: 'with-held' | 'without-held'): Dimension | null {
-  const counts = held === 'with-held' ? 1n : 0n;
-  const pico = BigInt(account.spent_pico) + counts * BigInt(account.held_pico) + reservation.worstPico;
-  if (pico > BigInt(account.cap_pico)) return 'usd';
-  const tokens = BigInt(account.spent_tokens) + counts * BigInt(account.held_tokens) + BigInt(reservation.worstTokens);
-  return tokens > BigInt(account.cap_tokens) ? 'tokens' : null;
-}
-
-async function countHeld(tx: Db, tenant: string, runId: string, account: Account): Promise<Held> {
-  const { calls } = await tx
-    .selectFrom('budget_reservations')
-    .select(sql<string>`count(*)`.as('calls'))
-    .where('tenant', '=', tenant)
-    .where('run_id', '=', runId)
-    .where('state', 'in', ['reserved', 'held'])
-    .executeTakeFirstOrThrow();
-  return { calls: Number(calls), heldPico: BigInt(account.held_pico), heldTokens: Number(account.held_tokens) };
-}
-
-/** Charges a reservation and its account, once. Gives what this call charged in pico-dollars, or null when it was not this call that did. A reservation that its own attempt did not close has no time of it. */
-export async function chargeReservation(
-  tx: Db,
-  tenant: string,
-  runId: string,
-  id: string,
-  charge: Charge,
-  { closedAt = new Date() }: { readonly closedAt?: Date | null } = {},
-): Promise<bigint | null> {
-  if (charge.kind === 'held') {
-    await tx
-      .updateTable('budget_reservations')
-      .set({ state: 'held' })
-      .where('tenant', '=', tenant)
-      .where('id', '=', id)
-      .where('state', '=', 'reserved')
-      .execute();
-    return null;
-  }
-  const settled = charge.kind === 'settled' ? charge : { costPico: 0n, tokens: 0 };
-  const row = await tx
-    .updateTable('budget_reservations')
-    .set({
-      state: charge.kind === 'settled' ? 'settled' : 'released',
-      actual_pico: settled.costPico,
-      actual_tokens: settled.tokens,
-      closed_at: closedAt,
-    })
-    .where('tenant', '=', tenant)
-    .where('id', '=', id)
-    .where('state', 'in', ['reserved', 'held'])
-    .returning(['worst_pico', 'worst_tokens'])
-    .executeTakeFirst();
-  if (row === undefined) return null;
-  await moveHeld(tx, tenant, runId, -BigInt(row.worst_pico), -BigInt(row.worst_tokens));
-  await tx
-    .updateTable('budget_accounts')
-    .set((eb) => ({
-      spent_pico: eb('spent_pico', '+', String(settled.costPico)),
-      spent_tokens: eb('spent_tokens', '+', String(settled.tokens)),
-    }))
-    .where('tenant', '=', tenant)
-    .where('kind', '=', 'run')
-    .where('id', '=', runId)
-    .execute();
-  return settled.costPico;
-}
-
-async function moveHeld(tx: Db, tenant: string, runId: string, pico: bigint, tokens: bigint): Promise<void> {
-  await tx
-    .updateTable('budget_accounts')
-    .set((eb) => ({
-      held_pico: eb('held_pico', '+', String(pico)),
-      held_tokens: eb('held_tokens', '+', String(tokens)),
-    }))
-    .where('tenant', '=', tenant)
-    .where('kind', '=', 'run')
-    .where('id', '=', runId)
-    .execute();
 }

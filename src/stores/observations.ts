@@ -10,7 +10,7 @@ export type NewObservation = {
   readonly callIndex: number | null;
   /** Name of the run's agent; told to whoever counts, not written. */
   readonly agent: string;
-  readonly kind: 'model' | 'tool';
+  readonly kind: 'model' | 'tool' | 'compact';
   /** Model id or tool name and major version. */
   readonly name: string;
   readonly release: string;

@@ -27,6 +27,10 @@ export function createRunReader({ db, transcripts }: Pick<Stores, 'db' | 'transc
       const found = await findTexts(db, tenant, runId);
       return found === null ? [] : transcripts.read(tenant, found.scope, found.head);
     },
+    async wholeTranscript(tenant: string, runId: string): Promise<readonly MessagePart[]> {
+      const found = await findTexts(db, tenant, runId);
+      return found === null ? [] : transcripts.readWhole(tenant, found.scope, found.head);
+    },
     approvals: (tenant: string | null, filter?: ApprovalFilter) => readApprovals(db, transcripts, tenant, filter),
     effects: (tenant: string | null, filter?: EffectFilter) => readEffects(db, tenant, filter),
     deferredCalls: (tenant: string | null, filter?: DeferredFilter) =>

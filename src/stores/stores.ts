@@ -1,5 +1,6 @@
 import { type Failpoint, noFailpoint } from '../domain/failpoint.ts';
 import { createApprovals } from './approvals.ts';
+import { createArchive } from './archive.ts';
 import type { Db } from './database.ts';
 import { createDeferredCalls } from './deferred-calls.ts';
 import { createEffects } from './effects.ts';
@@ -37,6 +38,7 @@ export function createStores(
     db,
     scopes,
     transcripts,
+    archive: createArchive(transcripts),
     releases: createReleases(db),
     runs: createRuns(db),
     endedRuns: createEndedRuns(db, transcripts),

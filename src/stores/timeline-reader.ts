@@ -8,7 +8,7 @@ type Row = {
   readonly id: string;
   readonly turn: number;
   readonly call_index: number | null;
-  readonly kind: 'model' | 'tool';
+  readonly kind: 'model' | 'tool' | 'compact';
   readonly name: string;
   readonly args: JsonValue;
   readonly worker: string;

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { canonicalJson } from '../domain/json.ts';
+import type { ChainNode, NodeRange } from '../domain/memory/chain.ts';
 import type { MessagePart } from '../domain/model/message-part.ts';
 import type { Db } from './database.ts';
 import { LruCache } from './lru-cache.ts';
@@ -20,6 +21,8 @@ type Node = {
   /** Bytes and nodes of the whole chain up to here. */
   readonly contentBytes: number;
   readonly depth: number;
+  /** Set on a summary: the nodes that it stands for. */
+  readonly replaces: NodeRange | null;
 };
 
 type NodeRow = {
@@ -28,6 +31,8 @@ type NodeRow = {
   readonly segments: string[];
   readonly content_bytes: string;
   readonly depth: number;
+  readonly replaces_from: string | null;
+  readonly replaces_to: string | null;
 };
 
 type Library = {
@@ -55,7 +60,18 @@ export function createTranscripts(db: Db, scopes: Scopes, cacheBytes: number = D
     writePart: (tenant: string, scope: string, part: MessagePart) => writePart(library, { tenant, scope }, part),
     append: (tenant: string, scope: string, previous: string | null, added: readonly string[]) =>
       append(library, { tenant, scope }, previous, added),
+    /** Appends a summary: a node that says which nodes it stands for. They stay stored. */
+    appendSummary: (tenant: string, scope: string, previous: string | null, summary: string, replaces: NodeRange) =>
+      append(library, { tenant, scope }, previous, [summary], replaces),
     read: (tenant: string, scope: string, head: string | null) => read(library, { tenant, scope }, head),
+    /** Reads the nodes of a transcript, oldest first. */
+    readNodes: (tenant: string, scope: string, head: string | null) =>
+      readNodes(library, { tenant, scope }, head, null),
+    /** Reads the nodes that a summary stands for, oldest first; the first of them may be a summary again. */
+    readReplaced: (tenant: string, scope: string, { from, to }: NodeRange) =>
+      readNodes(library, { tenant, scope }, to, from),
+    /** Reads the parts of a transcript, oldest first, with what was replaced in the place of each summary. */
+    readWhole: (tenant: string, scope: string, head: string | null) => readWhole(library, { tenant, scope }, head),
     /** Reads one part. */
     readPart: async (tenant: string, scope: string, address: string): Promise<MessagePart> =>
       (await readSegment(library, { tenant, scope }, address)).part,
@@ -93,6 +109,7 @@ async function append(
   place: Place,
   previous: string | null,
   added: readonly string[],
+  replaces: NodeRange | null = null,
 ): Promise<string> {
   const { db, scopes, nodes } = library;
   const { tenant, scope } = place;
@@ -103,8 +120,10 @@ async function append(
     segments: added,
     contentBytes: stored.reduce((sum, segment) => sum + segment.bytes, before?.contentBytes ?? 0),
     depth: (before?.depth ?? 0) + 1,
+    replaces,
   };
-  const address = (await scopes.keysOf(tenant, scope)).address(canonicalJson({ previous, segments: added }));
+  const content = { previous, segments: added, ...(replaces === null ? {} : { replaces }) };
+  const address = (await scopes.keysOf(tenant, scope)).address(canonicalJson(content));
   await db
     .insertInto('nodes')
     .values({
@@ -115,6 +134,8 @@ async function append(
       segments: [...added],
       depth: node.depth,
       content_bytes: node.contentBytes,
+      replaces_from: replaces?.from ?? null,
+      replaces_to: replaces?.to ?? null,
     })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
@@ -124,14 +145,53 @@ async function append(
 
 /** Reads the parts of a transcript, oldest first. */
 async function read(library: Library, place: Place, head: string | null): Promise<readonly MessagePart[]> {
-  const chain: Node[] = [];
+  return partsOf(await readNodes(library, place, head, null));
+}
+
+/** Reads from a head back to a node, or to the transcript's beginning. */
+async function readNodes(
+  library: Library,
+  place: Place,
+  head: string | null,
+  from: string | null,
+): Promise<readonly ChainNode[]> {
+  const chain: (Node & { readonly address: string })[] = [];
   for (let address = head; address !== null;) {
     const node = await readNode(library, place, address);
-    chain.push(node);
-    address = node.previous;
+    chain.push({ ...node, address });
+    address = address === from ? null : node.previous;
   }
-  const addresses = chain.toReversed().flatMap((node) => node.segments);
-  return (await readSegments(library, place, addresses)).map((segment) => segment.part);
+  chain.reverse();
+  const addresses = chain.flatMap((node) => node.segments);
+  const segments = await readSegments(library, place, addresses);
+  let position = 0;
+  return chain.map(({ address, replaces, segments: own }) => {
+    const start = position;
+    position += own.length;
+    const found = segments.slice(start, position).map((segment, at) => ({ ref: own[at] ?? '', ...segment }));
+    return { address, replaces, segments: found };
+  });
+}
+
+async function readWhole(library: Library, place: Place, head: string | null): Promise<readonly MessagePart[]> {
+  const parts: (readonly MessagePart[])[] = [];
+  // From the newest stretch back: summaries of summaries may lie deeper than functions nest.
+  const open: { readonly head: string | null; readonly from: string | null }[] = [{ head, from: null }];
+  for (let range = open.pop(); range !== undefined; range = open.pop()) {
+    const nodes = await readNodes(library, place, range.head, range.from);
+    const at = nodes.findLastIndex(({ replaces }) => replaces !== null);
+    const { address, replaces = null } = nodes[at] ?? {};
+    parts.push(partsOf(nodes.slice(at + 1)));
+    if (address === undefined || replaces === null) continue;
+    const { previous } = await readNode(library, place, address);
+    if (previous !== null && address !== range.from) open.push({ head: previous, from: range.from });
+    open.push({ head: replaces.to, from: replaces.from });
+  }
+  return parts.toReversed().flat();
+}
+
+function partsOf(nodes: readonly ChainNode[]): readonly MessagePart[] {
+  return nodes.flatMap(({ segments }) => segments.map(({ part }) => part));
 }
 
 async function promptOf(
@@ -189,17 +249,18 @@ async function readNode({ db, nodes }: Library, place: Place, address: string): 
   if (cached !== undefined) return cached;
   const { rows } = await sql<NodeRow>`
     with recursive chain as (
-      select address, previous, segments, content_bytes, depth, 1 as seen from perdure.nodes
+      select address, previous, segments, content_bytes, depth, replaces_from, replaces_to, 1 as seen from perdure.nodes
         where tenant = ${place.tenant} and scope = ${place.scope} and address = ${address}
       union all
-      select n.address, n.previous, n.segments, n.content_bytes, n.depth, chain.seen + 1
+      select n.address, n.previous, n.segments, n.content_bytes, n.depth, n.replaces_from, n.replaces_to, chain.seen + 1
         from chain join perdure.nodes n
           on n.tenant = ${place.tenant} and n.scope = ${place.scope} and n.address = chain.previous
         where chain.seen < ${NODES_PER_READ})
-    select address, previous, segments, content_bytes, depth from chain`.execute(db);
+    select address, previous, segments, content_bytes, depth, replaces_from, replaces_to from chain`.execute(db);
   let asked: Node | undefined;
-  for (const { previous, segments, depth, content_bytes, address: at } of rows) {
-    const node = { previous, segments, depth, contentBytes: Number(content_bytes) };
+  for (const { previous, segments, depth, content_bytes, replaces_from: from, replaces_to: to, address: at } of rows) {
+    const replaces = from === null || to === null ? null : { from, to };
+    const node = { previous, segments, depth, contentBytes: Number(content_bytes), replaces };
     nodes.set(cacheKey(place, at), node, weightOf(node));
     if (at === address) asked = node;
   }

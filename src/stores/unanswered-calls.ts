@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Usage } from '../domain/model/usage.ts';
 import type { Db } from './database.ts';
-import { type Charge, chargeReservation, lockAccount } from './model-calls.ts';
+import { type Charge, chargeReservation, lockAccount } from './budget-account.ts';
 
 /** An attempt of which nobody knows whether it was paid. */
 export type UnansweredCall = {

@@ -3,15 +3,15 @@ import type { Reserved } from './model-calls.ts';
 import { closeObservation, type NewObservation, openObservation } from './observations.ts';
 
 /** What an attempt came to that called nobody. */
-type Uncalled = Exclude<Reserved, { readonly kind: 'reserved' }>;
+type Uncalled = Exclude<Reserved, { readonly kind: 'reserved' }> | { readonly kind: 'summarised' };
 
 /** Writes down an attempt that called nobody, so that every attempt of a run stands on its receipt, and gives what it came to. */
-export async function noteUncalled(
+export async function noteUncalled<Came extends Uncalled>(
   tx: Db,
   tenant: string,
   observation: NewObservation,
-  uncalled: Uncalled,
-): Promise<Uncalled> {
+  uncalled: Came,
+): Promise<Came> {
   const open = await openObservation(tx, tenant, observation);
   await closeObservation(tx, open, describe(uncalled));
   return uncalled;
@@ -21,6 +21,8 @@ function describe(uncalled: Uncalled): { readonly outcome: string; readonly mess
   switch (uncalled.kind) {
     case 'replied':
       return { outcome: 'kept', message: 'gave the reply that an earlier attempt had paid for and kept' };
+    case 'summarised':
+      return { outcome: 'kept', message: 'gave the summary that an earlier attempt had paid for and kept' };
     case 'budget-refused':
       return { outcome: 'budget-refused', message: `the limit of ${uncalled.dimension} does not bear the call` };
     case 'budget-held':

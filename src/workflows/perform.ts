@@ -44,6 +44,7 @@ export async function perform(shell: Shell, decision: Performed): Promise<Observ
       case 'admit':
       case 'perceive':
       case 'call-model':
+      case 'compact':
       case 'reflect':
         return (await untilCalledOff(shell, () => runActivityOf(shell, decision, activeMs))) ?? { kind: 'called-off' };
     }
@@ -54,7 +55,7 @@ export async function perform(shell: Shell, decision: Performed): Promise<Observ
 
 async function runActivityOf(
   shell: Shell,
-  decision: Performed & { kind: 'admit' | 'perceive' | 'call-model' | 'reflect' },
+  decision: Performed & { kind: 'admit' | 'perceive' | 'call-model' | 'compact' | 'reflect' },
   activeMs: () => number,
 ): Promise<Observation> {
   const { run } = shell;
@@ -76,6 +77,15 @@ async function runActivityOf(
       const { callModel } = models(shell, planOf(shell), modelSummary(turn, run.results.length));
       const result = await callModel({ tenant, turn, head: run.head, delta, ...patience });
       return { kind: 'model-called', result, activeMs: activeMs() };
+    }
+    case 'compact': {
+      const { turn, head, through } = decision;
+      const { compact } = models(shell, planOf(shell), `compact turns 1 to ${through}`);
+      return {
+        kind: 'compacted',
+        result: await compact({ tenant, turn, head, through, ...patience }),
+        activeMs: activeMs(),
+      };
     }
     case 'reflect': {
       const result = await rows(shell.run, `turn ${decision.turn} · check the answer`).reflect({

@@ -128,6 +128,8 @@ function headline(decision: Decision): string {
       return `hears ${decision.inputs.length} messages`;
     case 'call-model':
       return `turn ${decision.turn}: asks the model`;
+    case 'compact':
+      return `compacts turns 1 to ${decision.through}`;
     case 'call-tools':
       return `turn ${decision.turn}: ${decision.calls.map(describeCall).join(', ')}`;
     case 'await-approval':

@@ -24,6 +24,8 @@ export function describeDecision(decision: Decision): string {
       return `perceive ${decision.inputs.map(({ id }) => id).join(', ')}`;
     case 'call-model':
       return `call-model turn ${decision.turn} with ${list(decision.delta)}`;
+    case 'compact':
+      return `compact turns 1 to ${decision.through}`;
     case 'call-tools':
       return `call-tools turn ${decision.turn}: ${decision.calls.map(({ index, tool }) => `${index} ${tool}`).join(', ')}`;
     case 'await-approval':
@@ -43,6 +45,7 @@ function describeRun(run: Run): Readonly<Record<string, string>> {
   return {
     plan: describePlan(run),
     'turns before': String(run.turnsBefore),
+    compaction: describeCompaction(run),
     head: run.head ?? NONE,
     waiting: list(run.waiting.map(describeInput)),
     inputs: list(run.inputs),
@@ -62,6 +65,11 @@ function describeRun(run: Run): Readonly<Record<string, string>> {
     'earlier end': run.earlierEnd === null ? NONE : describeEnd(run.earlierEnd),
     'applied messages': String(run.applied.length),
   };
+}
+
+function describeCompaction({ compaction = null }: Run): string {
+  if (compaction === null) return NONE;
+  return compaction.kind === 'tried' ? 'tried' : `due through turn ${compaction.through}, was ${compaction.was}`;
 }
 
 function describePlan({ plan }: Run): string {

@@ -58,11 +58,13 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
         calls: [],
         total: charged(run),
         model: 'm',
+        ...dueThrough(input.details),
       } as const;
       return { kind: 'model-called', result: reply, activeMs: ACTIVE_MS };
     }
     case 'model-calls': {
-      const calls = input.details.map((line, index) => toCall(line, turn + 1, index));
+      const lines = input.details.filter((line) => !line.trim().startsWith(LONG));
+      const calls = lines.map((line, index) => toCall(line, turn + 1, index));
       const reply = {
         kind: 'replied',
         head: `head-${turn + 1}`,
@@ -70,12 +72,27 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
         calls,
         total: charged(run),
         model: 'm',
+        ...dueThrough(input.details),
       } as const;
       return { kind: 'model-called', result: reply, activeMs: ACTIVE_MS };
     }
     case 'budget-refused': {
       const result = { kind: 'budget-refused', dimension: rest as Dimension, total: run.total } as const;
       return { kind: 'model-called', result, activeMs: ACTIVE_MS };
+    }
+    case 'context-too-long': {
+      const { through } = fieldsOf(rest);
+      const compactThrough = through === undefined ? null : Number(through);
+      const result = { kind: 'context-too-long', message: 'the prompt does not fit', compactThrough } as const;
+      return { kind: 'model-called', result, activeMs: ACTIVE_MS };
+    }
+    case 'compacted': {
+      const result = { kind: 'compacted', head: `${run.head}-summary`, total: charged(run) } as const;
+      return { kind: 'compacted', result, activeMs: ACTIVE_MS };
+    }
+    case 'compaction-refused': {
+      const result = { kind: 'budget-refused', dimension: rest as Dimension, total: run.total } as const;
+      return { kind: 'compacted', result, activeMs: ACTIVE_MS };
     }
     case 'tools-called':
       return toolsCalled(run, fieldsOf(rest), input.details);
@@ -248,6 +265,14 @@ function toVerdict(text: string, ref: string): CallVerdict {
   if (kind === 'ask') return { kind: 'ask', deadlineMs: Number(value) };
   if (kind === 'approve') return { kind: 'approve', rule: value, deadlineMs: 60_000, onExpiry: 'reject' };
   return kind === 'answered' ? { kind: 'answered', ref } : { kind: 'allow' };
+}
+
+/** Below a reply: the transcript is long, and a summary should replace the turns through this one. */
+const LONG = 'long through turn ';
+
+function dueThrough(details: readonly string[]): { readonly compactThrough?: number } {
+  const line = details.map((detail) => detail.trim()).find((detail) => detail.startsWith(LONG));
+  return line === undefined ? {} : { compactThrough: Number(line.slice(LONG.length)) };
 }
 
 /** `without the last` below `model-answers`: the reply was kept before the newest input was heard. */

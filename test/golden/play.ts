@@ -19,6 +19,7 @@ const ANSWERS: Readonly<Record<Decision['kind'], readonly Observation['kind'][]>
   admit: ['admitted', 'activity-failed', 'called-off'],
   perceive: ['perceived', 'activity-failed', 'called-off'],
   'call-model': ['model-called', 'activity-failed', 'called-off'],
+  compact: ['compacted', 'activity-failed', 'called-off'],
   'call-tools': ['tools-called', 'called-off'],
   'await-approval': ['approval-settled', 'activity-failed', 'called-off'],
   'await-deferred': ['deferred-settled', 'activity-failed', 'called-off'],

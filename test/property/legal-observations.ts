@@ -4,6 +4,7 @@ import type { Observation } from '../../src/domain/run/observation.ts';
 import type {
   ActivityTrouble,
   ApprovalResult,
+  CompactResult,
   CallVerdict,
   ModelResult,
   PerceiveResult,
@@ -38,6 +39,8 @@ export function answer(choices: Choices, run: Run, decision: Performed): Observa
       };
     case 'call-model':
       return { kind: 'model-called', result: reply(choices, run, decision.turn), activeMs: MS };
+    case 'compact':
+      return { kind: 'compacted', result: compact(choices, run), activeMs: MS };
     case 'call-tools':
       return callTools(choices, decision, run.retries);
     case 'await-approval':
@@ -110,6 +113,17 @@ function perceive(choices: Choices, { inputs }: Decision & { kind: 'perceive' })
   return { inputs: refs, answer: resultRef(answered.turn, answered.index) };
 }
 
+function compact(choices: Choices, run: Run): CompactResult {
+  if (choices.isRare(10))
+    return { kind: 'budget-refused', dimension: choices.oneOf(['usd', 'tokens']), total: run.total };
+  const costPico = String(BigInt(run.total.costPico) + BigInt(choices.below(300)));
+  return {
+    kind: 'compacted',
+    head: `${run.head}:summary`,
+    total: { costPico, tokens: run.total.tokens + choices.below(300) },
+  };
+}
+
 function reply(choices: Choices, run: Run, turn: number): ModelResult {
   const total: RunTotal = {
     costPico: String(BigInt(run.total.costPico) + BigInt(choices.below(300))),
@@ -119,7 +133,12 @@ function reply(choices: Choices, run: Run, turn: number): ModelResult {
     const dimension: Dimension = choices.oneOf(['usd', 'tokens']);
     return { kind: 'budget-refused', dimension, total: run.total };
   }
+  if (choices.isRare(12)) {
+    const compactThrough = turn > 2 && !choices.isRare(4) ? turn - 2 : null;
+    return { kind: 'context-too-long', message: 'the prompt does not fit', compactThrough };
+  }
   const head = `head:${turn}`;
+  const long = turn > 1 && choices.isRare(6) ? { compactThrough: turn - 1 } : {};
   const heard = run.results.length + run.inputs.length;
   const count = choices.below(6);
   if (count === 0)
@@ -131,9 +150,10 @@ function reply(choices: Choices, run: Run, turn: number): ModelResult {
       calls: [],
       total,
       model: 'm',
+      ...long,
     };
   const calls = Array.from({ length: count }, (_, index) => repliedCall(choices, turn, index));
-  return { kind: 'replied', head, heard, calls, total, model: 'm' };
+  return { kind: 'replied', head, heard, calls, total, model: 'm', ...long };
 }
 
 function repliedCall(choices: Choices, turn: number, index: number): RepliedCall {

@@ -107,6 +107,7 @@ function comeBack(
     case 'admit':
     case 'perceive':
     case 'call-model':
+    case 'compact':
     case 'reflect':
       return isCalledOff(before, now, choices) ? { kind: 'called-off' } : answer(choices, before, decision);
   }

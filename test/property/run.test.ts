@@ -46,7 +46,7 @@ describe('any run', () => {
       for (const { decision } of steps) decisions.add(decision.kind);
       for (const { decision } of stepsOf(steps, 'end')) ends.add(decision.end.outcome.kind);
     });
-    assert.equal(decisions.size, 11, [...decisions].join());
+    assert.equal(decisions.size, 12, [...decisions].join());
     assert.equal(ends.size, 6, [...ends].join());
   });
 
@@ -209,6 +209,36 @@ describe('any run', () => {
       assert.equal(isRead, !first.isInputHeard);
     });
     assert.ok(times > RUNS / 10, `${times} successors`);
+  });
+
+  it('compacts only turns that are over, and tries a prompt that does not fit once more', () => {
+    eachRun((steps) => {
+      for (const { run, decision, next } of steps) {
+        if (decision.kind === 'compact') {
+          assert.deepEqual([run.calls, run.waiting, decision.head], [[], [], run.head]);
+          assert.ok(decision.through < run.turn + 1 && next.turn === run.turn);
+        }
+      }
+      // Between two replies: at most one refusal is followed by a summary, and a second ends the run.
+      let refusals = 0;
+      for (const { observations } of steps) {
+        for (const each of observations) {
+          if (each.kind !== 'model-called') continue;
+          if (each.result.kind === 'replied') refusals = 0;
+          if (each.result.kind === 'context-too-long') refusals += 1;
+          assert.ok(refusals <= 2, `${refusals} refusals`);
+        }
+      }
+    });
+  });
+
+  it('tells the model the same after a compaction', () => {
+    eachRun((steps) => {
+      for (const { run, next } of stepsOf(steps, 'compact')) {
+        assert.deepEqual(next.results, run.results);
+        assert.deepEqual(next.inputs.slice(0, run.inputs.length), run.inputs);
+      }
+    });
   });
 
   it('keeps its limits', () => {

@@ -55,6 +55,12 @@ function makeScripts(): Record<string, ScriptedModel> {
       calls(['quickQuote', { id: 'c' }], ['quote', { id: 'd' }]),
       { text: 'Bought.' },
     ]),
+    compacted: scripted(({ parts, tools }) => {
+      if (tools.length === 0) return { text: 'Two lookups.' };
+      const last = parts.findLast((part) => part.kind === 'tool-call');
+      const turn = Number(/^t(\d+)/.exec(last?.kind === 'tool-call' ? last.toolCallId : 't0')?.[1]);
+      return turn < 3 ? calls(['lookup', { id: `${turn} `.padEnd(600, 'x') }]) : { text: 'Enough.' };
+    }),
     'unknown-effect': scripted([calls(['lostPay', { amount: 7 }]), { text: 'Resolved.' }]),
     'taken-up': scripted([calls(['lookup', { id: 'a' }], ['pay', { amount: 200 }]), { text: 'Paid.' }]),
   };
@@ -128,6 +134,9 @@ function makeAgents(scripts: Record<string, ScriptedModel>): Agent[] {
       ],
       asksPerson: { deadlineMs: name === 'question-expired' ? 300 : 60_000 },
       guardrails: [{ name: 'no-secrets', pattern: 'secret', verdict: 'block' }],
+      ...(name === 'compacted'
+        ? { models: { standard: { id: `scripted:${name}`, outputTokensMax: 200, contextTokensMax: 1_400 } } }
+        : {}),
       ...(name.startsWith('turns-') ? { limits: { turns: 2 } } : {}),
       ...(name === 'revised-answer' ? { reflection: { groundedPatterns: ['[A-Z]-\\d{4}'], revisionsMax: 1 } } : {}),
     }),
@@ -262,6 +271,7 @@ export const SHAPES: Readonly<Record<string, Drive>> = {
     await handle.result();
     return handle;
   },
+  compacted: toTheEnd('compacted', 'Look up three.'),
   'unknown-effect': async (platform) => {
     const handle = await platform.start('unknown-effect', 'Go.');
     const effectKey = await until('unknown effect', async () => (await stateOf(handle)).unknownEffect);

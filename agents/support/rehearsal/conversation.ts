@@ -61,6 +61,8 @@ function afterPart(progress: Progress, part: Part, inputs: ReadonlyMap<string, J
       return { ...hear({ ...next, stage: 'asked' }, textOf(output)), calls: next.calls, stage: 'working' };
     }
     case 'reasoning':
+    case 'summary':
+    case 'recalled':
       return progress;
   }
 }

@@ -5,15 +5,21 @@ import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.t
 import { costOf, formatUsd, type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
+import { bytesOf, type ChainNode } from '../../domain/memory/chain.ts';
+import { dueAfterRefusal, dueAfterReply } from '../../domain/memory/compaction-due.ts';
+import { isTooLongForCertain } from '../../domain/memory/context-room.ts';
 import type { Release } from '../../domain/release/release.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { ModelResult } from '../../domain/run/results.ts';
 import type { Dimension } from '../../domain/run/run-end.ts';
-import type { Charge, Held, ModelAttempt } from '../../stores/model-calls.ts';
+import type { StoredReply } from '../../stores/database.ts';
+import type { Charge, Held } from '../../stores/budget-account.ts';
+import type { ModelAttempt } from '../../stores/model-calls.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify, isDatabaseAway, toApplicationFailure } from '../failures.ts';
+import { withRecalled } from '../memory/recall.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { untilStored } from '../until-stored.ts';
 import { invokeModel, type ModelReply, type ResolvedModel } from './invoke-model.ts';
@@ -23,19 +29,16 @@ import { settleEarlier } from './settle-earlier.ts';
 import { traceChat } from './trace-chat.ts';
 
 /** Paid replies of one turn that were of no use, before the run gives up: a model that breaks off this often will not answer. */
-const UNUSABLE_CALLS_MAX = 8;
+export const UNUSABLE_CALLS_MAX = 8;
 
 /**
  * Calls of one turn without an answer before the run is blocked. Once it is, the calls go on every half minute, and only the budget bounds
  * what they may cost: a provider that is away for an hour ends no run.
  */
-const UNANSWERED_CALLS_MAX = 8;
+export const UNANSWERED_CALLS_MAX = 8;
 
 /** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
 const BYTES_PER_NODE = 64;
-
-/** No tokenizer packs more bytes of prose, code or JSON into a token on average: a transcript above this is too long for certain. */
-const BYTES_PER_TOKEN_MAX = 8;
 
 type Call = {
   readonly tenant: string;
@@ -47,6 +50,8 @@ type Call = {
   readonly price: ModelPrice;
   /** References of the delta that the prompt ends with. */
   readonly heard: number;
+  /** The transcript before this turn's delta. */
+  readonly history: readonly ChainNode[];
   /** Head of the prompt: the transcript with this turn's delta. */
   readonly prompt: string | null;
   readonly parts: readonly MessagePart[];
@@ -68,11 +73,13 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     const reserved = await reserve(dependencies, call, attempt.reservationId);
     if (reserved.kind === 'replied') return { ...reserved.reply, total: reserved.total };
     if (reserved.kind === 'budget-refused') return reserved;
+    if (reserved.kind === 'too-long') return contextTooLong(call, reserved);
     if (reserved.kind === 'budget-held') throw starved(call, reserved);
     if (reserved.kind === 'too-many-calls') throw tooManyCalls(call, reserved);
     await dependencies.failpoint('model:reserved');
     const { observation } = reserved;
     const reply = await invoke(dependencies, call, { ...attempt, observation });
+    if ('kind' in reply) return contextTooLong(call, reply);
     await dependencies.failpoint('model:replied');
     const result = await keep(dependencies, call, { ...attempt, observation }, reply);
     await dependencies.failpoint('model:settled');
@@ -95,7 +102,7 @@ async function keep(
   const charge: Charge = { kind: 'settled', costPico: details.costPico, tokens: totalTokens(reply.usage) };
   try {
     return await untilStored(async () => {
-      const kept = await keepReply(dependencies, call, reply);
+      const kept = await withCompaction(dependencies, call, reply, await keepReply(dependencies, call, reply));
       const closed = { outcome: 'replied', ...details };
       const settled = await modelCalls.settle(call.tenant, attempt, charge, closed, kept);
       return { ...(settled.reply ?? kept), total: settled.total };
@@ -122,14 +129,11 @@ async function prepare({ stores, models }: ActivityDependencies, input: CallMode
   const release = await stores.releases.get(facts.release);
   const choice = chooseModel(release.models, 'standard');
   const resolved = models.resolve(choice);
-  if (resolved.price === null) {
-    const mend = 'Set PERDURE_MODEL_CEILING_USD_PER_MTOK to the most that a million of its tokens can cost.';
-    throw new ModelUnavailable('model-error', `${resolved.id} has no price, so no cap could be kept`, mend);
-  }
+  const price = priceOf(resolved);
+  const history = await stores.transcripts.readNodes(tenant, facts.scope, input.head);
+  const delta = await withRecalled(stores, { tenant, scope: facts.scope }, history, input.delta);
   const prompt =
-    input.delta.length === 0
-      ? input.head
-      : await stores.transcripts.append(tenant, facts.scope, input.head, input.delta);
+    delta.length === 0 ? input.head : await stores.transcripts.append(tenant, facts.scope, input.head, delta);
   const parts = await stores.transcripts.read(tenant, facts.scope, prompt);
   return {
     tenant,
@@ -138,21 +142,28 @@ async function prepare({ stores, models }: ActivityDependencies, input: CallMode
     release,
     choice,
     resolved,
-    price: resolved.price,
+    price,
     heard: input.delta.length,
+    history,
     prompt,
     parts,
     isPatient: input.patient === true,
   };
 }
 
+/** @throws ModelUnavailable for a model without a price: under a money cap it must be refused. */
+export function priceOf({ id, price }: ResolvedModel): ModelPrice {
+  if (price !== null) return price;
+  const mend = 'Set PERDURE_MODEL_CEILING_USD_PER_MTOK to the most that a million of its tokens can cost.';
+  throw new ModelUnavailable('model-error', `${id} has no price, so no cap could be kept`, mend);
+}
+
 async function reserve({ stores, settings }: ActivityDependencies, call: Call, id: string) {
-  const { tenant, turn, facts, release, choice, resolved } = call;
+  const { tenant, turn, facts, choice, resolved } = call;
   const { bytes, nodes } = await stores.transcripts.sizeOf(tenant, facts.scope, call.prompt);
-  if (bytes / BYTES_PER_TOKEN_MAX > choice.contextTokensMax) throw tooLong(call, bytes);
-  const fixedBytes = utf8Bytes(release.instructions) + utf8Bytes(canonicalJson(release.tools));
+  if (isTooLongForCertain(choice, bytes)) return tooLong(call, bytes);
   const bound = {
-    inputTokens: bytes + fixedBytes + (nodes + 1) * BYTES_PER_NODE,
+    inputTokens: bytes + fixedBytesOf(call) + (nodes + 1) * BYTES_PER_NODE,
     outputTokens: choice.outputTokensMax,
   };
   return stores.modelCalls.reserve(
@@ -179,8 +190,15 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
   );
 }
 
-/** Calls the model; when that fails, settles what is known of the attempt's cost before the failure goes on. */
-async function invoke({ stores, spans }: ActivityDependencies, call: Call, attempt: ModelAttempt): Promise<ModelReply> {
+/**
+ * Calls the model; when that fails, settles what is known of the attempt's cost before the failure goes on. That the prompt is too long is no
+ * failure: a shorter one may pass.
+ */
+async function invoke(
+  { stores, spans }: ActivityDependencies,
+  call: Call,
+  attempt: ModelAttempt,
+): Promise<ModelReply | TooLong> {
   const request = {
     instructions: call.release.instructions,
     parts: call.parts,
@@ -210,12 +228,13 @@ async function invoke({ stores, spans }: ActivityDependencies, call: Call, attem
     // Where this cannot be written the reservation stays, and the next attempt takes it for held: the failure itself matters more. A charge
     // that is known is worth waiting for, because nobody else knows it.
     await (charge.kind === 'settled' ? untilStored(settle) : settle()).catch(() => undefined);
+    if (failure.isTooLong === true) return { kind: 'too-long', message: failure.message };
     throw error;
   }
 }
 
 /** A reply that cannot be used was paid for; a request that never got through was not; of the rest nobody knows. */
-function chargeOfFailure(call: Call, error: unknown, sent: 'no' | 'maybe'): Charge {
+export function chargeOfFailure(call: Pick<Call, 'price'>, error: unknown, sent: 'no' | 'maybe'): Charge {
   if (error instanceof ModelReplyError && error.usage !== null) {
     return { kind: 'settled', costPico: costOf(call.price, error.usage), tokens: totalTokens(error.usage) };
   }
@@ -241,17 +260,47 @@ function chargeDetails(call: Call, reply: ModelReply) {
 }
 
 /** Names an attempt: unique per execution of the activity, the same for its reservation and its observation. */
-function attemptId(runId: string, turn: number): string {
+export function attemptId(runId: string, turn: number): string {
   return `${runId}-${turn}-${activityInfo().activityId}-${activityInfo().attempt}-${crypto.randomUUID().slice(0, 8)}`;
 }
 
-function tooLong({ choice, resolved }: Call, bytes: number): ApplicationFailure {
+type TooLong = { readonly kind: 'too-long'; readonly message: string };
+
+function tooLong({ choice, resolved }: Call, bytes: number): TooLong {
   const message = `the transcript has ${bytes} bytes and ${resolved.id} takes ${choice.contextTokensMax} tokens; start a new run, or raise contextTokensMax where the model allows it`;
-  return toApplicationFailure({ cause: 'validation', disposition: 'final', message, sent: 'no' }, { retryable: false });
+  return { kind: 'too-long', message };
 }
 
-function tooManyCalls(
-  { turn, resolved }: Call,
+/** Says that the prompt does not fit, and how much of the transcript before it a summary could replace: nothing that helps where what is new is too long alone. */
+function contextTooLong(call: Call, { message }: TooLong): ModelResult {
+  const fixedBytes = fixedBytesOf(call);
+  const newBytes = call.parts.reduce((sum, part) => sum + utf8Bytes(canonicalJson(part)), -bytesOf(call.history));
+  const isHopeless = isTooLongForCertain(call.choice, newBytes + fixedBytes);
+  const through = isHopeless ? null : dueAfterRefusal(call.choice, call.history, fixedBytes);
+  return { kind: 'context-too-long', message, compactThrough: through };
+}
+
+/** Adds to a reply that the transcript has become long. It is kept with the reply, so that every attempt says the same. */
+async function withCompaction(
+  { stores }: ActivityDependencies,
+  call: Call,
+  { usage, usageEstimated }: ModelReply,
+  kept: StoredReply,
+): Promise<StoredReply> {
+  const nodes = await stores.transcripts.readNodes(call.tenant, call.facts.scope, kept.head);
+  const tokens = usageEstimated ? null : totalTokens(usage);
+  const through = dueAfterReply(call.choice, nodes, fixedBytesOf(call), tokens);
+  return through === null ? kept : { ...kept, compactThrough: through };
+}
+
+/** Bytes of what every prompt begins with. */
+function fixedBytesOf({ release }: Call): number {
+  return utf8Bytes(release.instructions) + utf8Bytes(canonicalJson(release.tools));
+}
+
+/** Makes the failure of a turn whose calls gave nothing. */
+export function tooManyCalls(
+  { turn, resolved }: Pick<Call, 'turn' | 'resolved'>,
   { what, calls }: { readonly what: 'unusable' | 'unanswered'; readonly calls: number },
 ): ApplicationFailure {
   const isUnusable = what === 'unusable';
@@ -265,8 +314,8 @@ function tooManyCalls(
 }
 
 /** The budget would bear the call if it were known what became of earlier ones. That is for a person to decide, not the end of the run. */
-function starved(
-  { facts, resolved }: Call,
+export function starved(
+  { facts, resolved }: Pick<Call, 'facts' | 'resolved'>,
   { dimension, calls, heldPico, heldTokens }: { readonly dimension: Dimension } & Held,
 ): ApplicationFailure {
   const isMoney = dimension === 'usd';

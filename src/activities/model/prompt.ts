@@ -31,6 +31,8 @@ export function buildTools(tools: readonly ToolContract[]): LanguageModelV4Funct
 function append(prompt: LanguageModelV4Prompt, part: MessagePart): void {
   switch (part.kind) {
     case 'user-text':
+    case 'summary':
+    case 'recalled':
       contentOf(prompt, 'user').push({ type: 'text', text: part.text });
       return;
     case 'guidance':

@@ -11,6 +11,8 @@ export type Verdict = {
   readonly mend?: string;
   /** The provider charges nothing for such a refusal. */
   readonly isFree: boolean;
+  /** The prompt does not fit into the model's context. */
+  readonly isTooLong?: true;
 };
 
 type Rule = {
@@ -89,6 +91,7 @@ const RULES: readonly Rule[] = [
       disposition: 'final',
       says: 'cannot hold a prompt of this length',
       isFree: true,
+      isTooLong: true,
     }),
   },
   {

@@ -11,7 +11,8 @@ export async function reflect({ stores }: ActivityDependencies, input: ReflectIn
     const facts = await stores.runs.factsOf(input.tenant, agentRunIdOfActivity());
     const { reflection } = await stores.releases.get(facts.release);
     if (reflection === null) return { unfounded: [] };
-    const parts = await stores.transcripts.read(input.tenant, facts.scope, input.head);
+    // What a summary replaced still supports an answer.
+    const parts = await stores.transcripts.readWhole(input.tenant, facts.scope, input.head);
     return { unfounded: ungroundedClaims(reflection.groundedPatterns, answerOf(parts), parts.flatMap(sourceOf)) };
   });
 }

@@ -167,7 +167,7 @@ function openTalk({ context, options, signal }: Chat, handle: RunHandle, known: 
   const follow = async (): Promise<RunEnd | null> => {
     for await (const progress of handle.follow({ signal, pollMs: LOOK_MS })) {
       if (progress.kind === 'ended') return progress.end;
-      if (options.json === true || progress.kind !== 'finished' || progress.entry.kind === 'model') continue;
+      if (options.json === true || progress.kind !== 'finished' || progress.entry.kind !== 'tool') continue;
       if (!known.includes(progress.entry.id)) context.cli.say(`  ${formatEntry(progress.entry)}`);
     }
     return null;

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
+import type { MessagePart } from '../../domain/model/message-part.ts';
 import type { RejectedMessage } from '../../domain/run/views.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { addRunArgument, findRunTenant } from '../find-run.ts';
@@ -18,6 +19,7 @@ export function addRunShow(parent: Command, context: CommandContext): void {
   });
   addRunArgument(command)
     .option('--transcript', 'also show what was said, as the model reads it')
+    .option('--whole', 'also show what was said, with the turns that summaries stand for')
     .option('--audit', 'also show who did what')
     .option('--receipt', 'show instead what every attempt cost, and whether it adds up')
     .action(async (id: string, options: ShowOptions) => {
@@ -28,6 +30,7 @@ export function addRunShow(parent: Command, context: CommandContext): void {
 
 type ShowOptions = CommonOptions & {
   readonly transcript?: boolean;
+  readonly whole?: boolean;
   readonly audit?: boolean;
   readonly receipt?: boolean;
 };
@@ -46,6 +49,16 @@ async function openQuestion({ client }: OpenRuns, id: string): Promise<string | 
 
 async function orNothing<Answer>(answer: Promise<Answer>): Promise<Answer | null> {
   return Promise.race([answer.catch(() => null), delay(STATE_MS, null, { ref: false })]);
+}
+
+async function readTranscript(
+  { reader }: OpenRuns,
+  tenant: string,
+  id: string,
+  { transcript, whole }: ShowOptions,
+): Promise<readonly MessagePart[] | null> {
+  if (whole === true) return reader.wholeTranscript(tenant, id);
+  return transcript === true ? reader.transcript(tenant, id) : null;
 }
 
 async function show(context: CommandContext, runs: OpenRuns, id: string, options: ShowOptions): Promise<void> {
@@ -71,7 +84,7 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
     question: run.phase === 'waiting' ? await openQuestion(runs, id) : null,
     webUi,
   };
-  const transcript = options.transcript === true ? await reader.transcript(tenant, id) : null;
+  const transcript = await readTranscript(runs, tenant, id, options);
   const audit = options.audit === true ? await reader.audit(tenant, id) : null;
   const extras = { ...(transcript === null ? {} : { transcript }), ...(audit === null ? {} : { audit }) };
   printData(context, options, { ...view, ...extras }, () =>

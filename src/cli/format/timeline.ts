@@ -38,8 +38,9 @@ export function formatEntry(entry: TimelineEntry): string {
   return `turn ${entry.turn}  ${nameOf(entry)}  ${parts.filter((part) => part !== '').join(' · ')}`;
 }
 
-/** Names a model, or a tool with its first plain argument. */
+/** Names a model, a model that summarises, or a tool with its first plain argument. */
 function nameOf({ kind, name, args }: TimelineEntry): string {
+  if (kind === 'compact') return `compact with ${name}`;
   return kind === 'model' ? name : oneLine(describeCall({ tool: name, args: idsFirst(args) }));
 }
 

@@ -20,6 +20,10 @@ function wordsOf(part: MessagePart): readonly [string, string] {
       return ['user', part.text];
     case 'guidance':
       return ['guidance', part.text];
+    case 'summary':
+      return ['summary', part.text];
+    case 'recalled':
+      return ['recalled', part.text];
     case 'assistant-text':
       return ['agent', part.text];
     case 'reasoning':

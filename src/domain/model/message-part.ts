@@ -25,4 +25,12 @@ export type MessagePart =
       readonly toolName: string;
       readonly isError: boolean;
       readonly output: JsonValue;
-    };
+    }
+  /** Stands for the turns that it names, first and last; the model reads the text as the user's words. */
+  | {
+      readonly kind: 'summary';
+      readonly text: string;
+      readonly turns: { readonly from: number; readonly to: number };
+    }
+  /** Passages of replaced turns that fit what was just said, word for word. `passages` names them, so that none is recalled twice. */
+  | { readonly kind: 'recalled'; readonly text: string; readonly passages: readonly string[] };

@@ -21,6 +21,14 @@ export type CallModelInput = OfRun & {
   readonly delta: readonly string[];
 };
 
+export type CompactInput = OfRun & {
+  /** Last turn that is over. */
+  readonly turn: number;
+  readonly head: string;
+  /** Last turn that the summary replaces. */
+  readonly through: number;
+};
+
 export type ExecuteToolInput = OfRun &
   CallArguments & {
     readonly turn: number;

@@ -41,6 +41,9 @@ export function decide(run: Run, { isHistoryLong }: Surroundings): Decision {
   }
   if (run.turn - run.turnsBefore >= run.plan.turnsPerExecution) return { kind: 'continue-as-new' };
   if (hasAnswer) return waitFor({ kind: 'message' });
+  if (run.compaction?.kind === 'due' && run.head !== null) {
+    return { kind: 'compact', turn: run.turn, head: run.head, through: run.compaction.through };
+  }
   return { kind: 'call-model', turn: run.turn + 1, delta: deltaOf(run) };
 }
 

@@ -6,6 +6,7 @@ export type Decision =
   | { readonly kind: 'admit' }
   | { readonly kind: 'perceive'; readonly inputs: readonly WaitingInput[] }
   | { readonly kind: 'call-model'; readonly turn: number; readonly delta: readonly string[] }
+  | { readonly kind: 'compact'; readonly turn: number; readonly head: string; readonly through: number }
   | { readonly kind: 'call-tools'; readonly turn: number; readonly calls: readonly PendingCall[] }
   | { readonly kind: 'await-approval'; readonly turn: number; readonly call: PendingCall }
   /** Nothing else of the turn is left: wait for one of the results from outside, or for its deadline. */

@@ -3,7 +3,7 @@ import { deferCall, settleCall } from './deferred-calls.ts';
 import { evolveRepeats } from './repeats.ts';
 import type { Observation } from './observation.ts';
 import { receiveMessage } from './receive-message.ts';
-import type { ActivityTrouble, ApprovalResult, ModelResult, PerceiveResult } from './results.ts';
+import type { ActivityTrouble, ApprovalResult, CompactResult, ModelResult, PerceiveResult } from './results.ts';
 import type { PendingCall, Run } from './run.ts';
 import { takeOver } from './taken.ts';
 import { topUpLimits } from './top-up.ts';
@@ -20,6 +20,8 @@ export function evolve(run: Run, observation: Observation): Run {
       return worked(evolvePerceived(run, observation.ids, observation.result), observation.activeMs);
     case 'model-called':
       return worked(evolveModelCalled(run, observation.result), observation.activeMs);
+    case 'compacted':
+      return worked(evolveCompacted(run, observation.result), observation.activeMs);
     case 'tools-called':
       return worked(evolveToolsCalled(run, observation), observation.activeMs);
     case 'approval-settling':
@@ -105,6 +107,7 @@ function evolveModelCalled(run: Run, result: ModelResult): Run {
   if (result.kind === 'budget-refused') {
     return { ...run, blocked: null, total: result.total, exhausted: result.dimension };
   }
+  if (result.kind === 'context-too-long') return evolveTooLong(run, result);
   const turn = run.turn + 1;
   const pending = result.calls.map((call, index): PendingCall => {
     const asked = { ...call, index };
@@ -118,6 +121,8 @@ function evolveModelCalled(run: Run, result: ModelResult): Run {
     blocked: null,
     turn,
     head: result.head,
+    compaction:
+      result.compactThrough === undefined ? null : { kind: 'due', through: result.compactThrough, was: 'long' },
     inputs: unheard,
     results: pending.flatMap(({ index, verdict }) =>
       verdict.kind === 'answered' ? [{ index, ref: verdict.ref }] : [],
@@ -129,6 +134,25 @@ function evolveModelCalled(run: Run, result: ModelResult): Run {
     total: result.total,
   };
   return evolveRepeats(next, result.calls);
+}
+
+/** A prompt that does not fit is compacted once; when that is not enough, or there is nothing to compact, the run cannot go on. */
+function evolveTooLong(run: Run, { message, compactThrough }: ModelResult & { kind: 'context-too-long' }): Run {
+  const isTried = run.compaction?.kind === 'tried';
+  if (compactThrough !== null && !isTried) {
+    return { ...run, blocked: null, compaction: { kind: 'due', through: compactThrough, was: 'refused' } };
+  }
+  const why = isTried ? 'it was compacted once' : 'there is nothing that a summary could replace';
+  return fail(run, { cause: 'validation', disposition: 'final', message: `${message}; ${why}` });
+}
+
+function evolveCompacted(run: Run, result: CompactResult): Run {
+  if (result.kind === 'budget-refused') {
+    return { ...run, blocked: null, total: result.total, exhausted: result.dimension };
+  }
+  const isRetry = run.compaction?.kind === 'due' && run.compaction.was === 'refused';
+  const compaction = isRetry ? ({ kind: 'tried' } as const) : null;
+  return { ...run, blocked: null, head: result.head, total: result.total, compaction };
 }
 
 function evolveToolsCalled(run: Run, observation: Observation & { kind: 'tools-called' }): Run {

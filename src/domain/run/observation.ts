@@ -4,6 +4,7 @@ import type {
   ActivityTrouble,
   AdmitResult,
   ApprovalResult,
+  CompactResult,
   ModelResult,
   PerceiveResult,
   ReflectResult,
@@ -22,6 +23,7 @@ export type Observation =
       readonly activeMs: number;
     }
   | { readonly kind: 'model-called'; readonly result: ModelResult; readonly activeMs: number }
+  | { readonly kind: 'compacted'; readonly result: CompactResult; readonly activeMs: number }
   | {
       readonly kind: 'tools-called';
       readonly results: readonly { readonly index: number; readonly result: ToolResult }[];

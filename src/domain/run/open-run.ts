@@ -17,6 +17,7 @@ export function openRun(id: string, { input, ...start }: RunStart): Run {
         : [{ kind: 'input', id: FIRST_INPUT_ID, text: input, principal: start.principal }],
     turn: 0,
     turnsBefore: 0,
+    compaction: null,
     calls: [],
     answer: null,
     isAnswered: false,

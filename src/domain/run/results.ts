@@ -53,7 +53,16 @@ export type ModelResult =
       readonly calls: readonly RepliedCall[];
       readonly total: RunTotal;
       readonly model: string;
+      /** Set when the transcript fills too much of the model's context: the last turn that a summary should replace. */
+      readonly compactThrough?: number;
     }
+  | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal }
+  /** The prompt does not fit, and nothing was paid. `compactThrough` is null when there is nothing that a summary could replace. */
+  | { readonly kind: 'context-too-long'; readonly message: string; readonly compactThrough: number | null };
+
+/** `head` is that of a transcript in which a summary stands for the turns that were to be replaced. */
+export type CompactResult =
+  | { readonly kind: 'compacted'; readonly head: string; readonly total: RunTotal }
   | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal };
 
 /** `error` and `rejected` are results the model reads; `unknown` stops the run's writes until a person decides. */

@@ -69,6 +69,13 @@ export type Stop =
   { readonly kind: 'stop'; readonly reason: string } | { readonly kind: 'cancel' } | { readonly kind: 'expired' };
 
 /**
+ * What is to be done about a transcript that is too long for its model. `due`: a summary is to replace the turns through this one; `was` says
+ * whether a call was already refused for it. `tried`: it was compacted after a refusal, and the next refusal is the last.
+ */
+export type Compaction =
+  { readonly kind: 'due'; readonly through: number; readonly was: 'long' | 'refused' } | { readonly kind: 'tried' };
+
+/**
  * The state of a run. Only `evolve` makes a new one. Everything in it is small and independent of how long the conversation is: the
  * transcript is reached through `head`.
  */
@@ -86,6 +93,8 @@ export type Run = {
   readonly turn: number;
   /** Turns of the executions before this one. */
   readonly turnsBefore: number;
+  /** Missing in continuations of builds before compaction. */
+  readonly compaction?: Compaction | null;
   readonly calls: readonly PendingCall[];
   /** The newest whole answer; `isAnswered` says whether it still answers everything that was said. */
   readonly answer: Answer | null;

@@ -46,7 +46,7 @@ export type TimelineEntry = {
   readonly id: string;
   readonly turn: number;
   readonly callIndex: number | null;
-  readonly kind: 'model' | 'tool';
+  readonly kind: 'model' | 'tool' | 'compact';
   /** Model id, or tool name and major version. */
   readonly name: string;
   /** What the model asked a tool for. Null for model calls, and where it is over 1 KiB. */

@@ -179,6 +179,38 @@ describe('model calls', () => {
     assert.deepEqual((await reserve(run, 2)).reserved, unusable);
   });
 
+  it('keeps a summary by what was asked, and counts its calls apart from those of the turn', async () => {
+    const run = await admit(100_000n, 100_000);
+    const reserveSummary = async (summaryKey: string) => {
+      const reservation = {
+        id: randomId('r'),
+        worstPico: WORST_PICO,
+        worstTokens: WORST_TOKENS,
+        summaryKey,
+        ...CALLS_MAX,
+      };
+      const observation = newObservation(run, 1, 'compact');
+      const reserved = await stores.modelCalls.reserveSummary(stores.tenant, reservation, observation);
+      return { reserved, attempt: { runId: run, turn: 1, reservationId: reservation.id } };
+    };
+    const settleSummary = async (reserved: Awaited<ReturnType<typeof reserveSummary>>, key: string, ref: string) => {
+      if (reserved.reserved.kind !== 'reserved') return assert.fail(reserved.reserved.kind);
+      const attempt = { ...reserved.attempt, observation: reserved.reserved.observation };
+      const charge = { kind: 'settled', costPico: 7n, tokens: 3 } as const;
+      return stores.modelCalls.settleSummary(stores.tenant, attempt, charge, { outcome: 'summarised' }, { key, ref });
+    };
+    for (let call = 0; call < 4; call += 1) await settle(open(await reserve(run, 1)), 1n, null);
+    assert.equal((await reserve(run, 1)).reserved.kind, 'too-many-calls');
+    const [slow, fast] = [await reserveSummary('one'), await reserveSummary('one')];
+    assert.deepEqual(await settleSummary(fast, 'one', 'first'), { ref: 'first', total: { costPico: '11', tokens: 7 } });
+    // The attempt that was given up still answers: it is charged, and the summary that was kept counts.
+    assert.equal((await settleSummary(slow, 'one', 'second')).ref, 'first');
+    const kept = (await reserveSummary('one')).reserved;
+    assert.deepEqual(kept, { kind: 'summarised', ref: 'first', total: { costPico: '18', tokens: 10 } });
+    assert.equal((await reserveSummary('two')).reserved.kind, 'reserved');
+    assert.deepEqual(await account(run), { spent: 18n, held: WORST_PICO, heldTokens: WORST_TOKENS });
+  });
+
   it('does not know a run of another tenant', async () => {
     const run = await admit();
     const reservation = { id: randomId('r'), worstPico: 1n, worstTokens: 1, ...CALLS_MAX };

@@ -6,6 +6,8 @@ import { LruCache } from '../../../src/stores/lru-cache.ts';
 import { openTestStores, randomId, type TestStores } from './support.ts';
 
 const say = (text: string): MessagePart => ({ kind: 'user-text', text });
+const words = (parts: readonly MessagePart[]): readonly string[] =>
+  parts.map((part) => ('text' in part ? part.text : ''));
 
 describe('transcripts', () => {
   let stores: TestStores;
@@ -95,6 +97,56 @@ describe('transcripts', () => {
       Array.from({ length: 20 }, (_, node) => node),
     );
     await small.close();
+  });
+
+  it('reaches what a summary of a summary stands for, in a process that has not seen it', async () => {
+    const { tenant } = stores;
+    const scope = randomId('scope');
+    const { transcripts } = stores;
+    const write = async (part: MessagePart): Promise<string> => transcripts.writePart(tenant, scope, part);
+    const grow = async (from: string | null, texts: readonly string[]): Promise<readonly string[]> => {
+      const heads: string[] = [];
+      for (const text of texts) {
+        heads.push(await transcripts.append(tenant, scope, heads.at(-1) ?? from, [await write(say(text))]));
+      }
+      return heads;
+    };
+    /** Puts a summary in the place of all but the first node and the newest; the newest is appended again. */
+    const replace = async (heads: readonly string[], newest: string, to: number): Promise<readonly string[]> => {
+      const summary = await write({ kind: 'summary', text: `until ${to}`, turns: { from: 1, to } });
+      const range = { from: heads[1] ?? '', to: heads.at(-2) ?? '' };
+      const node = await transcripts.appendSummary(tenant, scope, heads[0] ?? '', summary, range);
+      return [heads[0] ?? '', node, ...(await grow(node, [newest]))];
+    };
+    const first = await grow(null, ['a', 'b', 'c', 'd']);
+    const once = await replace(first, 'd', 3);
+    const more = [...once, ...(await grow(once.at(-1) ?? null, ['e', 'f']))];
+    const head = (await replace(more, 'f', 5)).at(-1) ?? null;
+    const again = (await replace(more, 'f', 5)).at(-1) ?? null;
+    assert.equal(again, head, 'doing it twice changes nothing');
+    const fresh = await openTestStores();
+    assert.deepEqual(words(await fresh.transcripts.read(tenant, scope, head)), ['a', 'until 5', 'f']);
+    assert.deepEqual(words(await fresh.transcripts.readWhole(tenant, scope, head)), ['a', 'b', 'c', 'd', 'e', 'f']);
+    assert.deepEqual(words(await fresh.transcripts.readWhole(tenant, scope, first.at(-1) ?? null)), [
+      'a',
+      'b',
+      'c',
+      'd',
+    ]);
+    assert.equal((await fresh.transcripts.sizeOf(tenant, scope, head)).nodes, 3);
+    const indexes = await fresh.archive.indexesOf(
+      tenant,
+      scope,
+      await fresh.transcripts.readNodes(tenant, scope, head),
+    );
+    assert.deepEqual(
+      indexes.map(({ passages }) => passages.map(({ text }) => text)),
+      [
+        ['d', 'e'],
+        ['b', 'c'],
+      ],
+    );
+    await fresh.close();
   });
 
   it('says what is missing', async () => {

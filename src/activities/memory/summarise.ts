@@ -1,0 +1,255 @@
+import { activityInfo, Context } from '@temporalio/activity';
+import { canonicalJson } from '../../domain/json.ts';
+import {
+  extractSummary,
+  type Piece,
+  SUMMARY_INSTRUCTIONS,
+  summaryPart,
+  summaryRequest,
+} from '../../domain/memory/summary.ts';
+import type { ModelChoice } from '../../domain/model/model-policy.ts';
+import { costOf, type ModelPrice, worstCost } from '../../domain/model/price.ts';
+import { totalTokens } from '../../domain/model/usage.ts';
+import { LIMITS } from '../../domain/run/limits.ts';
+import type { RunTotal } from '../../domain/run/results.ts';
+import type { Dimension } from '../../domain/run/run-end.ts';
+import type { Charge } from '../../stores/budget-account.ts';
+import type { ModelAttempt } from '../../stores/model-calls.ts';
+import type { ClosedObservation } from '../../stores/observations.ts';
+import type { RunFacts } from '../../stores/runs.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import { classify } from '../failures.ts';
+import {
+  attemptId,
+  chargeOfFailure,
+  starved,
+  tooManyCalls,
+  UNANSWERED_CALLS_MAX,
+  UNUSABLE_CALLS_MAX,
+} from '../model/call-model.ts';
+import { traceChat } from '../model/trace-chat.ts';
+import { inProcessModel } from '../model/in-process-model.ts';
+import {
+  invokeModel,
+  type ModelReply,
+  type ModelRequest,
+  type ResolvedModel,
+  usageBound,
+} from '../model/invoke-model.ts';
+import { untilStored } from '../until-stored.ts';
+
+/** Bytes of a word with its space: words are what a model can count. */
+const BYTES_PER_WORD = 8;
+
+/** What is the same for every piece of a compaction. */
+export type SummaryJob = {
+  readonly tenant: string;
+  /** Last turn that is over. */
+  readonly turn: number;
+  readonly through: number;
+  readonly facts: RunFacts;
+  readonly choice: ModelChoice;
+  readonly resolved: ResolvedModel;
+  readonly price: ModelPrice;
+  /** Bytes that the summary may have. */
+  readonly bytesMax: number;
+  readonly isPatient: boolean;
+};
+
+type Asked = {
+  readonly piece: Piece;
+  readonly index: number;
+  /** What is known of the turns before the piece. */
+  readonly before: string | null;
+};
+
+type Written =
+  | { readonly kind: 'summary'; readonly ref: string; readonly text: string; readonly total: RunTotal }
+  | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal };
+
+/**
+ * Summarises one piece of a transcript, with the money of a model call: reserved before, settled after, kept under what was asked, so that no attempt pays
+ * for it again. When the model will not give a summary, an extract takes its place.
+ */
+export async function summarise(dependencies: ActivityDependencies, job: SummaryJob, asked: Asked): Promise<Written> {
+  const { stores, failpoint } = dependencies;
+  const { tenant, turn, facts } = job;
+  const id = attemptId(facts.id, turn);
+  const request = requestOf(job, asked, id);
+  const key = await keyOf(dependencies, job, request);
+  await failpoint('model:before-reserve');
+  const reserved = await reserve(dependencies, job, asked, request, { id, key });
+  switch (reserved.kind) {
+    case 'summarised':
+      return written(dependencies, job, reserved.ref, reserved.total);
+    case 'budget-refused':
+      return reserved;
+    case 'budget-held':
+      throw starved(job, reserved);
+    case 'too-many-calls': {
+      if (reserved.what === 'unanswered') throw tooManyCalls(job, reserved);
+      const ref = await write(dependencies, job, asked, extract(job, asked));
+      return written(dependencies, job, ref, reserved.total);
+    }
+    case 'reserved': {
+      await failpoint('model:reserved');
+      const attempt = { runId: facts.id, turn, reservationId: id, observation: reserved.observation };
+      const given = await ask(dependencies, job, asked, request, attempt);
+      await failpoint('model:replied');
+      const settled = await untilStored(async () => {
+        const ref = await write(dependencies, job, asked, given.text);
+        return stores.modelCalls.settleSummary(tenant, attempt, given.charge, given.closed, { key, ref });
+      });
+      await failpoint('model:settled');
+      return written(dependencies, job, settled.ref, settled.total);
+    }
+  }
+}
+
+function requestOf({ choice, bytesMax }: SummaryJob, { piece, before }: Asked, requestId: string): ModelRequest {
+  const text = summaryRequest(before, piece, Math.max(50, Math.floor(bytesMax / BYTES_PER_WORD)));
+  return {
+    instructions: SUMMARY_INSTRUCTIONS,
+    parts: [{ kind: 'user-text', text }],
+    tools: [],
+    outputTokensMax: choice.outputTokensMax,
+    requestId,
+    ...(choice.temperature === undefined ? {} : { temperature: choice.temperature }),
+  };
+}
+
+/** Names a summary by what was asked, under the key of the scope: the row tells nothing about the words. */
+async function keyOf(
+  { stores }: ActivityDependencies,
+  { tenant, facts, resolved, bytesMax }: SummaryJob,
+  { instructions, parts }: ModelRequest,
+): Promise<string> {
+  const keys = await stores.scopes.keysOf(tenant, facts.scope);
+  return keys.address(canonicalJson({ model: resolved.id, instructions, parts, bytesMax }));
+}
+
+async function reserve(
+  { stores, settings }: ActivityDependencies,
+  job: SummaryJob,
+  { index }: Asked,
+  request: ModelRequest,
+  { id, key }: { readonly id: string; readonly key: string },
+) {
+  const bound = usageBound(request);
+  return stores.modelCalls.reserveSummary(
+    job.tenant,
+    {
+      id,
+      worstPico: worstCost(job.price, bound),
+      worstTokens: bound.inputTokens + bound.outputTokens,
+      unusableMax: UNUSABLE_CALLS_MAX,
+      unansweredMax: job.isPatient ? Number.POSITIVE_INFINITY : UNANSWERED_CALLS_MAX,
+      summaryKey: key,
+    },
+    {
+      id,
+      runId: job.facts.id,
+      agent: job.facts.agent,
+      turn: job.turn,
+      callIndex: index,
+      kind: 'compact',
+      name: job.resolved.id,
+      release: job.facts.release,
+      attempt: activityInfo().attempt,
+      worker: settings.worker,
+    },
+  );
+}
+
+type Given = { readonly text: string; readonly charge: Charge; readonly closed: ClosedObservation };
+
+/**
+ * Asks the model. A refusal that asking again would not change gives an extract; everything else is settled and goes on as a failure, which is
+ * tried again.
+ */
+async function ask(
+  { stores, spans }: ActivityDependencies,
+  job: SummaryJob,
+  asked: Asked,
+  request: ModelRequest,
+  attempt: ModelAttempt,
+): Promise<Given> {
+  const { cancellationSignal } = Context.current();
+  // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
+  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs));
+  const priced = { priceVersion: job.price.version, isCostSimulated: job.resolved.simulated };
+  try {
+    const signal = AbortSignal.any([cancellationSignal, timeout]);
+    const reply = await traceChat(spans, { ...job, request }, () =>
+      invokeModel(summariser(job, asked), request, signal),
+    );
+    const costPico = costOf(job.price, reply.usage);
+    return {
+      text: textOf(reply) || extract(job, asked),
+      charge: { kind: 'settled', costPico, tokens: totalTokens(reply.usage) },
+      closed: {
+        ...priced,
+        outcome: 'summarised',
+        message: said(asked),
+        model: reply.modelId,
+        usage: reply.usage,
+        costPico,
+      },
+    };
+  } catch (error) {
+    const failure = classify(error);
+    const charge = chargeOfFailure(job, error, failure.sent);
+    const { cause, message } = failure;
+    const closed = { ...priced, outcome: 'failed', cause, message, model: job.resolved.id };
+    if (!cancellationSignal.aborted && failure.disposition === 'final') {
+      return { text: extract(job, asked), charge, closed };
+    }
+    const outcome = cancellationSignal.aborted ? 'cancelled' : 'failed';
+    const settle = async () => stores.modelCalls.settle(job.tenant, attempt, charge, { ...closed, outcome }, null);
+    await (charge.kind === 'settled' ? untilStored(settle) : settle()).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** A rehearsal plays an agent and knows nothing of summaries: an extract speaks for it, at the price of a rehearsal. */
+function summariser(job: SummaryJob, asked: Asked): ResolvedModel {
+  if (!job.resolved.id.startsWith('rehearsal:')) return job.resolved;
+  const model = inProcessModel('rehearsal', 'extract', async () => ({ text: extract(job, asked) }));
+  return { ...job.resolved, model };
+}
+
+function extract({ bytesMax }: SummaryJob, { before, piece }: Asked): string {
+  return extractSummary(before, piece, bytesMax);
+}
+
+/** A model that calls tools here invents them: only its words count. */
+function textOf({ parts }: ModelReply): string {
+  return parts
+    .flatMap((part) => (part.kind === 'assistant-text' ? [part.text] : []))
+    .join('\n')
+    .trim();
+}
+
+function said({ piece }: Asked): string {
+  return `turns 1 to ${piece.to}`;
+}
+
+async function write(
+  { stores }: ActivityDependencies,
+  { tenant, facts, bytesMax }: SummaryJob,
+  { piece }: Asked,
+  text: string,
+): Promise<string> {
+  return stores.transcripts.writePart(tenant, facts.scope, summaryPart(text, { from: 1, to: piece.to }, bytesMax));
+}
+
+/** Reads a summary that is stored: another attempt may have written it. */
+async function written(
+  { stores }: ActivityDependencies,
+  { tenant, facts }: SummaryJob,
+  ref: string,
+  total: RunTotal,
+): Promise<Written> {
+  const part = await stores.transcripts.readPart(tenant, facts.scope, ref);
+  return { kind: 'summary', ref, text: part.kind === 'summary' ? part.text : '', total };
+}
