@@ -41,7 +41,7 @@ export type LayerName =
   | 'cli'
   | 'console';
 
-type Package = 'hono' | 'kysely' | 'pg' | 'pino' | 'zod' | `@${string}/${string}`;
+type Package = 'hono' | 'kysely' | 'pg' | 'pino' | 'standardwebhooks' | 'zod' | `@${string}/${string}`;
 
 const everyLayerBelowTheEntryPoints = [
   'agents',
@@ -145,6 +145,7 @@ export const layers: Readonly<Record<LayerName, Layer>> = {
       'src/workflows/*.messages.ts',
       '@temporalio/client',
       '@temporalio/common',
+      'standardwebhooks',
       'node:crypto',
     ],
     types: ['workflows'],

@@ -45,7 +45,9 @@ export const agent = defineAgent({
     dataClasses: ['customer-contact', 'order-history'],
   },
   instructions,
-  models: { standard: { id: 'rehearsal:support', outputTokensMax: 800, contextTokensMax: 128_000 } },
+  models: {
+    standard: { id: 'rehearsal:support', outputTokensMax: 800, contextTokensMax: 128_000, reads: ['image'] },
+  },
   tools: [findCustomer, lookupOrder, listOrders, searchProducts, changeShippingAddress, cancelOrder, refundOrder],
   guardrails: [
     // 13 to 19 digits, as payment cards have them, with spaces or dashes between.

@@ -1,4 +1,4 @@
-import { InvalidInput, MessageRejected, RunNotFound } from '../client/index.ts';
+import { InvalidInput, MessageRejected, RunNotFound, ScheduleExists, ScheduleNotFound } from '../client/index.ts';
 import { ConfigurationError } from '../runtime/config.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import { inWordsOfPeople } from './words-of-people.ts';
@@ -21,6 +21,8 @@ export function explainError(error: unknown): Explanation {
   if (error instanceof ConfigurationError) return { message: error.message, exitCode: EXIT.usage };
   if (error instanceof RunNotFound) return { message: error.message, exitCode: EXIT.notFound };
   if (error instanceof MessageRejected) return { message: inWordsOfPeople(error.message), exitCode: EXIT.conflict };
+  if (error instanceof ScheduleNotFound) return { message: error.message, exitCode: EXIT.notFound };
+  if (error instanceof ScheduleExists) return { message: error.message, exitCode: EXIT.conflict };
   return explainOutside(error);
 }
 

@@ -1,6 +1,7 @@
 import type { Connection } from '@temporalio/client';
 import { createClient, type PerdureClient } from '../client/index.ts';
 import type { RunReader } from '../client/index.ts';
+import { createAttachmentWriter } from '../stores/attachment-writer.ts';
 import { openDatabase } from '../stores/database.ts';
 import { createRunReader } from '../stores/run-reader.ts';
 import { createStores, type Stores } from '../stores/stores.ts';
@@ -43,6 +44,7 @@ export async function withRunsOn<Result>(
       namespace: temporal.namespace,
       taskQueue: `${env['PERDURE_QUEUE_PREFIX'] || 'perdure'}-agents`,
       reader,
+      attachments: createAttachmentWriter(stores),
       principal: account,
       ...(telemetry === null ? {} : { interceptors: { workflow: [telemetry.client] } }),
     });

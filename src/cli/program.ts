@@ -22,6 +22,7 @@ import { addRunStart } from './commands/run-start.ts';
 import { addRunTail } from './commands/run-tail.ts';
 import { addToolComplete } from './commands/tool-complete.ts';
 import { addToolLs } from './commands/tool-ls.ts';
+import { addSchedule } from './commands/schedule.ts';
 
 /** Builds the command line. Commands set `ending.exitCode` when they end with another code than 0. */
 export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
@@ -82,6 +83,7 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
   });
   addEffectLs(effect, context);
   addEffectResolve(effect, context);
+  addSchedule(program, context);
   addReplay(program, context);
   addCompletion(program, context);
   return program;

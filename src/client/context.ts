@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import type { AttachmentWriter } from './attachments.ts';
 import { ReaderMissing } from './errors.ts';
 import type { RunReader } from './run-reader.ts';
 
@@ -8,6 +9,7 @@ export type ClientContext = {
   readonly namespace: string;
   readonly taskQueue: string;
   readonly reader: RunReader | null;
+  readonly attachments: AttachmentWriter | null;
   /** Who acts where a call does not say. */
   readonly principal: string;
   /** Milliseconds that an update or a query may take before the client goes on without a worker. */

@@ -1,11 +1,17 @@
 import { Client, type ClientInterceptors, type Connection } from '@temporalio/client';
 import type { DeferredResult } from '../domain/run/message.ts';
 import { completeTool } from './complete-tool.ts';
+import type { AttachmentWriter } from './attachments.ts';
+import type { TextInput } from './check-input.ts';
 import type { ClientContext } from './context.ts';
 import { createRunHandle, type MessageOptions, type RunHandle } from './run-handle.ts';
 import type { RunReader } from './run-reader.ts';
 import { type RetryOptions, retryRun } from './retry-run.ts';
 import type { SendReceipt } from './send-message.ts';
+import type { SentMessage } from './reply.ts';
+import { startFromWebhook, type WebhookRequest, type WebhookStartOptions } from './webhooks.ts';
+import { createSchedules, type Schedules } from './schedules.ts';
+import { findConversation, type FindConversationOptions, sendToConversation, type SendOptions } from './send.ts';
 import { type StartOptions, startRun } from './start-run.ts';
 
 export type ClientSetup = {
@@ -15,6 +21,8 @@ export type ClientSetup = {
   readonly taskQueue?: string;
   /** Where texts are read; see `RunReader`. Without one, `answer` and `follow` throw `ReaderMissing`. */
   readonly reader?: RunReader;
+  /** Where files are kept before they are sent; see `AttachmentWriter`. Without one, attachments are refused. */
+  readonly attachments?: AttachmentWriter;
   /** Who acts where a call does not say. Default: the account of this process, else `anonymous`. */
   readonly principal?: string;
   /** Milliseconds that an update or a query may take before the client goes on without a worker. Default 3,000. */
@@ -31,6 +39,16 @@ export type PerdureClient = {
    * the run has not ended or has no such turn.
    */
   readonly retry: (agentRunId: string, options?: RetryOptions) => Promise<RunHandle>;
+  /**
+   * Says something to an agent: begins the conversation of this id, or goes on with it. The message is recorded when this resolves; the
+   * reply is awaited with `reply` or `follow`. Needs a reader. Throws `InvalidInput` before anything is sent.
+   */
+  readonly send: (conversationId: string, message: TextInput, options: SendOptions) => Promise<SentMessage>;
+  /** Finds the run that a conversation has come to; null where nothing was said. Needs a reader. */
+  readonly findConversation: (conversationId: string, options: FindConversationOptions) => Promise<RunHandle | null>;
+  readonly schedules: Schedules;
+  /** Starts a run for a signed request, once for each message. Throws `WebhookRefused` with an HTTP status. */
+  readonly startFromWebhook: (request: WebhookRequest, options: WebhookStartOptions) => Promise<RunHandle>;
   /** Gives the handle of a run without any call. */
   readonly run: (agentRunId: string, options?: { readonly tenant?: string }) => RunHandle;
   /**
@@ -55,6 +73,7 @@ export function createClient(setup: ClientSetup): PerdureClient {
     namespace,
     taskQueue: setup.taskQueue ?? 'perdure-agents',
     reader: setup.reader ?? null,
+    attachments: setup.attachments ?? null,
     principal: setup.principal ?? accountName(),
     answerMs: setup.answerMs ?? ANSWER_MS,
   };
@@ -65,6 +84,13 @@ export function createClient(setup: ClientSetup): PerdureClient {
     },
     retry: async (agentRunId, options) => {
       const { id, tenant } = await retryRun(context, agentRunId, options);
+      return createRunHandle(context, id, tenant);
+    },
+    send: (conversationId, message, options) => sendToConversation(context, conversationId, message, options),
+    findConversation: (conversationId, options) => findConversation(context, conversationId, options),
+    schedules: createSchedules(context),
+    startFromWebhook: async (request, options) => {
+      const { id, tenant } = await startFromWebhook(context, request, options);
       return createRunHandle(context, id, tenant);
     },
     run: (agentRunId, { tenant } = {}) => createRunHandle(context, agentRunId, tenant ?? null),

@@ -27,6 +27,47 @@ export class RunWithoutEnd extends Error {
   override readonly name = 'RunWithoutEnd';
 }
 
+/** A webhook cannot be trusted or used. Nothing was started. The message is for logs: tell the sender the status and no more. */
+export class WebhookRefused extends Error {
+  override readonly name = 'WebhookRefused';
+  /** 401 where it is not signed, or too old; 413 where it is too large; 400 for everything else. */
+  readonly status: 400 | 401 | 413;
+
+  constructor(status: 400 | 401 | 413, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
+/** There is no schedule of this id. */
+export class ScheduleNotFound extends Error {
+  override readonly name = 'ScheduleNotFound';
+
+  constructor(id: string, tenant: string) {
+    super(`there is no schedule ${id} of tenant ${tenant}; perdure schedule ls lists them`);
+  }
+}
+
+/** The id of a schedule is taken. Nothing has changed. */
+export class ScheduleExists extends Error {
+  override readonly name = 'ScheduleExists';
+
+  constructor(id: string, tenant: string, options?: ErrorOptions) {
+    super(`tenant ${tenant} has a schedule ${id} already; delete it first, or choose another id`, options);
+  }
+}
+
+/** A message has attachments, and the client has nowhere to keep them: a Temporal connection alone takes none. Nothing was sent. */
+export class AttachmentsMissing extends Error {
+  override readonly name = 'AttachmentsMissing';
+
+  constructor() {
+    super(
+      'attachments need a writer: pass { attachments } to createClient or connect; files never go through Temporal',
+    );
+  }
+}
+
 /** What was asked needs a `RunReader`, and the client has none. */
 export class ReaderMissing extends Error {
   override readonly name = 'ReaderMissing';

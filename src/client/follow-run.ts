@@ -53,7 +53,8 @@ export async function* followRun(
   }
 }
 
-function isAborted(signal: AbortSignal | undefined): boolean {
+/** Tells whether the caller wants no more. */
+export function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
 }
 
@@ -61,7 +62,7 @@ function isAborted(signal: AbortSignal | undefined): boolean {
  * Asks Temporal whether the run's execution is over. A question that waits for the end would be shorter, but the SDK tries it again by a
  * timer that outlives a connection that is closed.
  */
-async function isClosed({ temporal }: ClientContext, agentRunId: string): Promise<boolean> {
+export async function isClosed({ temporal }: ClientContext, agentRunId: string): Promise<boolean> {
   try {
     const { status } = await temporal.workflow.getHandle(agentRunId).describe();
     return status.name !== 'RUNNING';
@@ -73,11 +74,11 @@ async function isClosed({ temporal }: ClientContext, agentRunId: string): Promis
 }
 
 /** Remembers what was told already. */
-function createMemory() {
+export function createMemory() {
   const told = new Map<string, 'began' | 'finished'>();
   let lastPhase = 'running';
   return {
-    *news(timeline: readonly TimelineEntry[]): Generator<RunProgress> {
+    *news(timeline: readonly TimelineEntry[]): Generator<RunProgress & { readonly kind: 'began' | 'finished' }> {
       for (const entry of timeline) {
         if (!told.has(entry.id)) {
           told.set(entry.id, 'began');
@@ -88,7 +89,7 @@ function createMemory() {
         yield { kind: 'finished', entry };
       }
     },
-    *phase(phase: Phase, blocked: Blocked | null): Generator<RunProgress> {
+    *phase(phase: Phase, blocked: Blocked | null): Generator<RunProgress & { readonly kind: 'phase' }> {
       const key = `${phase} ${blocked?.message ?? ''}`;
       if (key === lastPhase || (phase === 'running' && lastPhase === 'running')) return;
       lastPhase = phase === 'running' ? 'running' : key;

@@ -6,6 +6,7 @@ import type {
   AuditRecord,
   DeferredFilter,
   DeferredRecord,
+  ConversationRecord,
   EffectFilter,
   EffectRecord,
   RunFilter,
@@ -33,6 +34,12 @@ export type RunReader = {
   readonly transcript: (tenant: string, agentRunId: string) => Promise<readonly MessagePart[]>;
   /** The same with the turns that summaries stand for, in their places. */
   readonly wholeTranscript: (tenant: string, agentRunId: string) => Promise<readonly MessagePart[]>;
+  /** Tells which of these runs there are, and what became of the message of a key in them. Runs of one conversation, the oldest first. */
+  readonly conversation: (
+    tenant: string,
+    agentRunIds: readonly string[],
+    messageKey: string | null,
+  ) => Promise<ConversationRecord>;
   readonly approvals: (tenant: string | null, filter?: ApprovalFilter) => Promise<readonly ApprovalRecord[]>;
   readonly effects: (tenant: string | null, filter?: EffectFilter) => Promise<readonly EffectRecord[]>;
   /** Lists calls of deferred tools, the next deadline first. */

@@ -54,7 +54,8 @@ export async function sendMessage<Kind extends RunMessageKind>(
   }
 }
 
-function isWorthASignal(error: unknown): boolean {
+/** Tells whether a signal may reach a run that an update did not. */
+export function isWorthASignal(error: unknown): boolean {
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isUnanswered(error)) return true;
   return codeOf(error) === RESOURCE_EXHAUSTED;
 }

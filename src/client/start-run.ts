@@ -3,9 +3,10 @@ import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } 
 import { truncate } from '../domain/json.ts';
 import type { RunLimits } from '../domain/release/release.ts';
 import { LIMITS } from '../domain/run/limits.ts';
-import type { RunKind, RunStart } from '../domain/run/start.ts';
+import { type RunKind, type RunStart, subjectOfRun } from '../domain/run/start.ts';
 import { startOptionsSchema } from '../domain/schemas/start-options.ts';
 import { hashId } from '../domain/sha-256.ts';
+import { type Attachment, readAttachments, writeAttachments } from './attachments.ts';
 import { readShape, readText, type TextInput } from './check-input.ts';
 import type { ClientContext } from './context.ts';
 import { InvalidInput } from './errors.ts';
@@ -16,6 +17,8 @@ export type StartOptions = {
   readonly agent: string;
   /** What the agent is asked, at most 256 KiB of UTF-8. */
   readonly input: TextInput;
+  /** Files that go with the input: at most 10, together at most 20 MiB. They need a client with `attachments`. */
+  readonly attachments?: readonly Attachment[];
   /** 1 to 64 letters, digits, dots, dashes or underscores. Default `default`. */
   readonly tenant?: string;
   /** Whom the run is about; what is said is kept under this scope. Default: the run itself. */
@@ -54,9 +57,14 @@ const phaseKey = defineSearchAttributeKey('PerdurePhase', KEYWORD);
  */
 export async function startRun(
   context: ClientContext,
-  options: StartOptions,
+  { attachments, ...options }: StartOptions,
 ): Promise<{ readonly id: string; readonly tenant: string }> {
-  return launchRun(context, readStart(context, options));
+  const files = readAttachments(context, attachments);
+  const checked = readStart(context, options);
+  const { tenant, subject } = checked;
+  const id = hashId(tenant, checked.kind, checked.startKey);
+  const place = { tenant, agentRunIds: [id], subject: subject ?? subjectOfRun(id) };
+  return launchRun(context, { ...checked, ...(await writeAttachments(context, place, files)) });
 }
 
 /** Starts the workflow of a run whose start was checked, or finds the one of the same key. */
@@ -66,13 +74,21 @@ export async function launchRun(
 ): Promise<{ readonly id: string; readonly tenant: string }> {
   const id = hashId(start.tenant, start.kind, start.startKey);
   await context.temporal.workflow.start('agentRun', {
-    args: [start],
-    workflowId: id,
-    taskQueue: context.taskQueue,
-    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+    ...workflowOptions(context, id, start),
     // A run that ended and was forgotten starts once more and returns its earlier end at admission.
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+  return { id, tenant: start.tenant };
+}
+
+/** Says how a run is started, whoever starts it. A run that goes on under the id is left as it is. */
+export function workflowOptions({ taskQueue }: ClientContext, id: string, start: RunStart) {
+  return {
+    args: [start] as [RunStart],
+    workflowId: id,
+    taskQueue,
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+    workflowIdConflictPolicy: 'USE_EXISTING' as const,
     typedSearchAttributes: new TypedSearchAttributes([
       { key: tenantKey, value: start.tenant },
       { key: agentKey, value: start.agent },
@@ -80,8 +96,7 @@ export async function launchRun(
       { key: phaseKey, value: 'running' },
     ]),
     staticSummary: summaryOf(start),
-  });
-  return { id, tenant: start.tenant };
+  };
 }
 
 /**
@@ -89,7 +104,7 @@ export async function launchRun(
  *
  * @throws InvalidInput
  */
-export function readStart(context: ClientContext, options: StartOptions): RunStart {
+export function readStart(context: ClientContext, options: Omit<StartOptions, 'attachments'>): RunStart {
   const { deadlineMs, ...parsed } = readShape(startOptionsSchema, {
     tenant: 'default',
     principal: context.principal,

@@ -31,6 +31,7 @@ function roleOf(part: MessagePart): string {
     case 'guidance':
     case 'summary':
     case 'recalled':
+    case 'file':
       return 'user';
     case 'assistant-text':
     case 'reasoning':
@@ -49,6 +50,9 @@ function toPart(part: MessagePart): JsonObject {
     case 'recalled':
     case 'assistant-text':
       return { type: 'text', content: part.text };
+    case 'file':
+      // Its bytes are in the database; a span is no place for them.
+      return { type: 'text', content: `[file ${part.name}, ${part.mediaType}, ${part.bytes} bytes]` };
     case 'reasoning':
       return { type: 'reasoning', content: part.text };
     case 'tool-call':

@@ -78,8 +78,8 @@ export type Database = {
     turn: number;
     kind: string;
     principal: string;
-    created_at: DefaultMoment;
     ref: string | null;
+    created_at: DefaultMoment;
   };
   model_replies: {
     tenant: string;

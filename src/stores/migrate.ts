@@ -6,6 +6,7 @@ import { up as createRunTables } from './migrations/0001-run.ts';
 import { up as addRetry } from './migrations/0002-retry.ts';
 import { up as createDeferredCalls } from './migrations/0003-deferred.ts';
 import { up as addCompaction } from './migrations/0004-compaction.ts';
+import { up as findMessages } from './migrations/0005-conversation.ts';
 import { up as indexOpenRows } from './migrations/0009-open-rows.ts';
 
 /** Migrations in their order. A released one never changes. */
@@ -14,6 +15,7 @@ const MIGRATIONS = {
   '0002-retry': { up: addRetry },
   '0003-deferred': { up: createDeferredCalls },
   '0004-compaction': { up: addCompaction },
+  '0005-conversation': { up: findMessages },
   '0009-open-rows': { up: indexOpenRows },
 };
 

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
+import { withoutData } from '../domain/model/attachment.ts';
 import type { MessagePart } from '../domain/model/message-part.ts';
 import type { ApprovalFilter, DeferredFilter, EffectFilter, RunFilter } from '../domain/schemas/run-records.ts';
+import { readConversation } from './conversation-reader.ts';
 import { type Db, openDatabase } from './database.ts';
 import { readDeferredCalls } from './deferred-reader.ts';
 import { readApprovals, readAudit, readEffects } from './ledger-reader.ts';
@@ -25,12 +27,15 @@ export function createRunReader({ db, transcripts }: Pick<Stores, 'db' | 'transc
     },
     async transcript(tenant: string, runId: string): Promise<readonly MessagePart[]> {
       const found = await findTexts(db, tenant, runId);
-      return found === null ? [] : transcripts.read(tenant, found.scope, found.head);
+      // Files are described: a list of what was said is no place for their bytes.
+      return found === null ? [] : (await transcripts.read(tenant, found.scope, found.head)).map(withoutData);
     },
     async wholeTranscript(tenant: string, runId: string): Promise<readonly MessagePart[]> {
       const found = await findTexts(db, tenant, runId);
-      return found === null ? [] : transcripts.readWhole(tenant, found.scope, found.head);
+      return found === null ? [] : (await transcripts.readWhole(tenant, found.scope, found.head)).map(withoutData);
     },
+    conversation: (tenant: string, runIds: readonly string[], messageKey: string | null) =>
+      readConversation(db, transcripts, tenant, runIds, messageKey),
     approvals: (tenant: string | null, filter?: ApprovalFilter) => readApprovals(db, transcripts, tenant, filter),
     effects: (tenant: string | null, filter?: EffectFilter) => readEffects(db, tenant, filter),
     deferredCalls: (tenant: string | null, filter?: DeferredFilter) =>

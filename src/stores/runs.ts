@@ -53,6 +53,8 @@ export function createRuns(db: Db) {
     /** Gives a run as it stands; null before its admission. */
     standing: (tenant: string, id: string) => standing(db, tenant, id),
     factsOf: (tenant: string, id: string) => factsOf(db, cache, tenant, id),
+    /** Gives how a run ended; null while it goes on, and where it has no row. */
+    endOf: (tenant: string, id: string) => endOf(db, tenant, id),
     recordProgress: (tenant: string, id: string, progress: RunProgress) => recordProgress(db, tenant, id, progress),
     recordEnd: (tenant: string, id: string, head: string | null, end: RunEnd, principal: string) =>
       recordEnd(db, tenant, id, head, end, principal),
@@ -127,6 +129,16 @@ async function standing(db: Db, tenant: string, id: string): Promise<StandingRun
     .where('id', '=', id)
     .executeTakeFirst();
   return row === undefined ? null : { plan: row.plan, end: row.run_end, taken: row.taken };
+}
+
+async function endOf(db: Db, tenant: string, id: string): Promise<RunEnd | null> {
+  const row = await db
+    .selectFrom('runs')
+    .select('run_end')
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row?.run_end ?? null;
 }
 
 /** Gives what never changes about a run. */

@@ -12,8 +12,8 @@ const NODES_PER_READ = 256;
 /** Bytes of transcript a process keeps: some hundred runs of ordinary length, or a few very long ones. */
 export const DEFAULT_CACHE_BYTES = 128 * 1024 * 1024;
 
-/** A segment: a message part and the size of its bytes. */
-type Segment = { readonly part: MessagePart; readonly bytes: number };
+/** A segment: a message part, the size of its bytes, and how many of them are words. */
+type Segment = { readonly part: MessagePart; readonly bytes: number; readonly wordBytes: number };
 
 type Node = {
   readonly previous: string | null;
@@ -78,6 +78,11 @@ export function createTranscripts(db: Db, scopes: Scopes, cacheBytes: number = D
     /** Gives what a reply was made from: the head before its delta, and the delta itself, of which it heard so many references. */
     promptOf: (tenant: string, scope: string, reply: string, heard: number) =>
       promptOf(library, { tenant, scope }, reply, heard),
+    /** Reads one part, or null where it is not stored. */
+    findPart: async (tenant: string, scope: string, address: string): Promise<MessagePart | null> =>
+      (await isStored(db, { tenant, scope }, address))
+        ? (await readSegment(library, { tenant, scope }, address)).part
+        : null,
     /** Counts the bytes and nodes of a whole transcript, from its head alone. */
     sizeOf: async (tenant: string, scope: string, head: string | null): Promise<{ bytes: number; nodes: number }> => {
       if (head === null) return { bytes: 0, nodes: 0 };
@@ -99,8 +104,14 @@ async function writePart({ db, scopes, segments }: Library, place: Place, part: 
     .values({ tenant, scope, address, bytes, alg: 'none', kid: null })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  segments.set(key, { part, bytes: bytes.length }, bytes.length);
+  segments.set(key, segmentOf(part, bytes), bytes.length);
   return address;
+}
+
+/** What a file holds is not counted by its bytes: tokens of images and pages have bounds of their own. */
+function segmentOf(part: MessagePart, bytes: Buffer): Segment {
+  const wordBytes = part.kind === 'file' ? bytes.length - part.data.length : bytes.length;
+  return { part, bytes: bytes.length, wordBytes };
 }
 
 /** Appends segments to a transcript and gives its new head. */
@@ -118,7 +129,7 @@ async function append(
   const node: Node = {
     previous,
     segments: added,
-    contentBytes: stored.reduce((sum, segment) => sum + segment.bytes, before?.contentBytes ?? 0),
+    contentBytes: stored.reduce((sum, segment) => sum + segment.wordBytes, before?.contentBytes ?? 0),
     depth: (before?.depth ?? 0) + 1,
     replaces,
   };
@@ -168,7 +179,11 @@ async function readNodes(
   return chain.map(({ address, replaces, segments: own }) => {
     const start = position;
     position += own.length;
-    const found = segments.slice(start, position).map((segment, at) => ({ ref: own[at] ?? '', ...segment }));
+    const found = segments.slice(start, position).map(({ part, wordBytes }, at) => ({
+      ref: own[at] ?? '',
+      part,
+      bytes: wordBytes,
+    }));
     return { address, replaces, segments: found };
   });
 }
@@ -225,7 +240,7 @@ async function readSegments(library: Library, place: Place, addresses: readonly 
       .where('address', '=', sql<string>`any(${[...missing]})`)
       .execute();
     for (const row of rows) {
-      const segment = { part: JSON.parse(row.bytes.toString('utf8')) as MessagePart, bytes: row.bytes.length };
+      const segment = segmentOf(JSON.parse(row.bytes.toString('utf8')) as MessagePart, row.bytes);
       segments.set(cacheKey(place, row.address), segment, segment.bytes);
       found.set(row.address, segment);
     }
@@ -241,6 +256,17 @@ async function readSegment(library: Library, place: Place, address: string): Pro
   const [segment] = await readSegments(library, place, [address]);
   if (segment === undefined) throw new Error(`segment ${address} is not stored; it may have been erased`);
   return segment;
+}
+
+async function isStored(db: Db, { tenant, scope }: Place, address: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('segments')
+    .select('address')
+    .where('tenant', '=', tenant)
+    .where('scope', '=', scope)
+    .where('address', '=', address)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 async function readNode({ db, nodes }: Library, place: Place, address: string): Promise<Node> {

@@ -1,1 +1,2 @@
 export { agentRun } from './agent-run.ts';
+export { startScheduledRun } from './start-scheduled-run.ts';

@@ -4,6 +4,7 @@ import { scripted, type ScriptedModel, type ScriptedReply } from '../../src/acti
 import { type Agent, defineTool, ToolRefusal } from '../../src/authoring/index.ts';
 import type { JsonValue } from '../../src/domain/json.ts';
 import type { Platform, PlatformSetup, RunHandle } from '../support/workflow/platform.ts';
+import type { ScheduledResult, ScheduledRun } from '../../src/domain/run/scheduled-run.ts';
 import { signal, stateOf, untilAsked, untilPhase, update } from '../support/workflow/talk.ts';
 import { lookupTool, payTool, testAgent } from '../support/workflow/test-agent.ts';
 import { until } from '../support/workflow/until.ts';
@@ -22,6 +23,8 @@ function makeScripts(): Record<string, ScriptedModel> {
   const unreachable = Object.assign(new Error('fetch failed'), { code: 'ECONNREFUSED' });
   return {
     'one-answer': scripted([{ text: 'Hello.' }]),
+    'one-message': scripted(({ call }) => ({ text: `Answer ${call}.` })),
+    scheduled: scripted([{ text: 'Hello.' }]),
     'reads-and-writes': scripted([
       calls(['lookup', { id: 'a' }], ['lookup', { id: 'b' }], ['pay', { amount: 1 }], ['pay', { amount: 2 }]),
       calls(['refuse', { id: 'a' }], ['teleport', {}], ['lookup', { wrong: 1 }]),
@@ -170,6 +173,44 @@ const decided =
 /** One run of every shape, by the name of its history. */
 export const SHAPES: Readonly<Record<string, Drive>> = {
   'one-answer': toTheEnd('one-answer'),
+  'one-message': async (platform) => {
+    const begin = async (text: string, answer: string, more = {}) => {
+      const run = await platform.start('one-message', text, { kind: 'conversation', inputKey: 'm1', ...more });
+      await until('answer', async () => (await stateOf(run)).answer?.preview === answer);
+      return run;
+    };
+    const before = await begin('One.', 'Answer 1.');
+    await update(before, 'requestStop', { reason: 'enough' });
+    await before.result();
+    const handle = await begin('Two.', 'Answer 2.', { previous: before.workflowId });
+    await update(handle, 'provideInput', { id: 'm1', text: 'Two.' });
+    await update(handle, 'provideInput', { id: 'm2', text: 'Three.', attachments: ['AAAAAAAAAAAAAAAAAAAAAA'] });
+    await until('answer', async () => (await stateOf(handle)).answer?.preview === 'Answer 3.');
+    await update(handle, 'requestStop', { reason: 'enough' });
+    await handle.result();
+    return handle;
+  },
+  scheduled: async (platform) => {
+    const scheduled: ScheduledRun = {
+      tenant: platform.tenant,
+      principal: 'ann',
+      agent: 'scheduled',
+      input: 'Go.',
+      kind: 'single',
+      mode: 'live',
+      whenExhausted: 'end',
+      scheduleId: 'often',
+      deadlineMs: 60_000,
+      summary: 'scheduled · Go.',
+    };
+    const workflowId = `schedule:${platform.tenant}:often`;
+    const handle = await platform.client.workflow.start<(given: ScheduledRun) => Promise<ScheduledResult>>(
+      'startScheduledRun',
+      { args: [scheduled], workflowId, taskQueue: `${platform.queuePrefix}-agents`, workflowTaskTimeout: '2s' },
+    );
+    await handle.result();
+    return handle as unknown as RunHandle;
+  },
   'reads-and-writes': toTheEnd('reads-and-writes'),
   'approval-approved': decided('approval-approved', approve),
   'approval-edited': async (platform) => {

@@ -63,6 +63,7 @@ function afterPart(progress: Progress, part: Part, inputs: ReadonlyMap<string, J
     case 'reasoning':
     case 'summary':
     case 'recalled':
+    case 'file':
       return progress;
   }
 }

@@ -9,6 +9,7 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { ASK_PERSON } from '../release/agent-release.ts';
 import { toolCallId } from '../tool/tool-call-id.ts';
+import { attach } from './attached-part.ts';
 
 type TextInput = WaitingInput & { readonly text: string };
 
@@ -22,7 +23,7 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
     const { tenant, turn } = input;
     const runId = agentRunIdOfActivity();
     const facts = await stores.runs.factsOf(tenant, runId);
-    const { guardrails } = await stores.releases.get(facts.release);
+    const { guardrails, models } = await stores.releases.get(facts.release);
     const refs: string[] = [];
     const ignored: string[] = [];
     let answer: string | undefined;
@@ -33,7 +34,7 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
         continue;
       }
       const guarded = guard(guardrails, waiting);
-      const isRefused = guarded.verdict === 'block' && waiting.id === FIRST_INPUT_ID;
+      const isRefused = guarded.verdict === 'block' && isFirst(waiting);
       // Written before it is claimed, so that a claim names what a run that takes up this one will find.
       const ref = isRefused
         ? null
@@ -45,6 +46,12 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
       if (ref === null) return { inputs: [], blockedBy: guarded.matched.join(', ') };
       if (waiting.kind === 'answer') answer = ref;
       else refs.push(ref);
+      for (const file of filesOf(waiting)) {
+        const attached = await attach(stores.transcripts, { tenant, scope: facts.scope }, models, file);
+        if (attached.kind === 'left-out' && isFirst(waiting)) return { inputs: [], refused: attached.problem };
+        const note = (part: MessagePart) => stores.transcripts.writePart(tenant, facts.scope, part);
+        refs.push(attached.kind === 'taken' ? file : await note(attached.note));
+      }
     }
     await failpoint('run:perceived');
     return {
@@ -53,6 +60,14 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
       ...(ignored.length === 0 ? {} : { ignored }),
     };
   });
+}
+
+function filesOf(input: TextInput): readonly string[] {
+  return 'attachments' in input ? (input.attachments ?? []) : [];
+}
+
+function isFirst(input: TextInput): boolean {
+  return input.id === FIRST_INPUT_ID || (input.kind === 'input' && input.isFirst === true);
 }
 
 /** What a later message says in spite of a guardrail is left out; the first one refuses the run. Guidance comes from operators. */

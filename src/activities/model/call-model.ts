@@ -1,5 +1,6 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import type { ApplicationFailure } from '@temporalio/common';
+import { ATTACHMENTS_BYTES_MAX, withoutData, fileBytes, fileTokens } from '../../domain/model/attachment.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.ts';
 import { costOf, formatUsd, type ModelPrice, worstCost } from '../../domain/model/price.ts';
@@ -27,6 +28,7 @@ import { ModelReplyError, ModelUnavailable } from './model-errors.ts';
 import { keepReply } from './keep-reply.ts';
 import { settleEarlier } from './settle-earlier.ts';
 import { traceChat } from './trace-chat.ts';
+import { uniqueCallIds } from './unique-call-ids.ts';
 
 /** Paid replies of one turn that were of no use, before the run gives up: a model that breaks off this often will not answer. */
 export const UNUSABLE_CALLS_MAX = 8;
@@ -134,7 +136,7 @@ async function prepare({ stores, models }: ActivityDependencies, input: CallMode
   const delta = await withRecalled(stores, { tenant, scope: facts.scope }, history, input.delta);
   const prompt =
     delta.length === 0 ? input.head : await stores.transcripts.append(tenant, facts.scope, input.head, delta);
-  const parts = await stores.transcripts.read(tenant, facts.scope, prompt);
+  const parts = uniqueCallIds(await stores.transcripts.read(tenant, facts.scope, prompt));
   return {
     tenant,
     turn,
@@ -162,8 +164,9 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
   const { tenant, turn, facts, choice, resolved } = call;
   const { bytes, nodes } = await stores.transcripts.sizeOf(tenant, facts.scope, call.prompt);
   if (isTooLongForCertain(choice, bytes)) return tooLong(call, bytes);
+  if (fileBytes(call.parts) > ATTACHMENTS_BYTES_MAX) throw tooManyFiles(call);
   const bound = {
-    inputTokens: bytes + fixedBytesOf(call) + (nodes + 1) * BYTES_PER_NODE,
+    inputTokens: bytes + fixedBytesOf(call) + (nodes + 1) * BYTES_PER_NODE + fileTokensMax(call),
     outputTokens: choice.outputTokensMax,
   };
   return stores.modelCalls.reserve(
@@ -205,6 +208,7 @@ async function invoke(
     tools: call.release.tools,
     outputTokensMax: call.choice.outputTokensMax,
     requestId: attempt.reservationId,
+    fileTokensMax: fileTokensMax(call),
     ...(call.choice.temperature === undefined ? {} : { temperature: call.choice.temperature }),
   };
   const { cancellationSignal } = Context.current();
@@ -274,7 +278,10 @@ function tooLong({ choice, resolved }: Call, bytes: number): TooLong {
 /** Says that the prompt does not fit, and how much of the transcript before it a summary could replace: nothing that helps where what is new is too long alone. */
 function contextTooLong(call: Call, { message }: TooLong): ModelResult {
   const fixedBytes = fixedBytesOf(call);
-  const newBytes = call.parts.reduce((sum, part) => sum + utf8Bytes(canonicalJson(part)), -bytesOf(call.history));
+  const newBytes = call.parts.reduce(
+    (sum, part) => sum + utf8Bytes(canonicalJson(withoutData(part))),
+    -bytesOf(call.history),
+  );
   const isHopeless = isTooLongForCertain(call.choice, newBytes + fixedBytes);
   const through = isHopeless ? null : dueAfterRefusal(call.choice, call.history, fixedBytes);
   return { kind: 'context-too-long', message, compactThrough: through };
@@ -296,6 +303,16 @@ async function withCompaction(
 /** Bytes of what every prompt begins with. */
 function fixedBytesOf({ release }: Call): number {
   return utf8Bytes(release.instructions) + utf8Bytes(canonicalJson(release.tools));
+}
+
+/** No provider reads, or charges, more than the model's context. */
+function fileTokensMax({ parts, choice }: Call): number {
+  return Math.min(fileTokens(parts), choice.contextTokensMax);
+}
+
+function tooManyFiles({ parts }: Call): ApplicationFailure {
+  const message = `the files of this run have ${fileBytes(parts)} bytes together, at most ${ATTACHMENTS_BYTES_MAX} can be sent at once; start a new run with those that are needed`;
+  return toApplicationFailure({ cause: 'validation', disposition: 'final', message, sent: 'no' }, { retryable: false });
 }
 
 /** Makes the failure of a turn whose calls gave nothing. */

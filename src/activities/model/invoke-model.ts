@@ -1,5 +1,6 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions } from '@ai-sdk/provider';
 import { canonicalJson, utf8Bytes, type JsonValue } from '../../domain/json.ts';
+import { withoutData } from '../../domain/model/attachment.ts';
 import type { MessagePart, ProviderMetadata } from '../../domain/model/message-part.ts';
 import type { ModelPrice } from '../../domain/model/price.ts';
 import type { Usage } from '../../domain/model/usage.ts';
@@ -29,6 +30,8 @@ export type ModelRequest = {
   /** Tokens the model may write, reasoning included. */
   readonly outputTokensMax: number;
   readonly temperature?: number;
+  /** The most tokens that the files among the parts can cost. */
+  readonly fileTokensMax?: number;
   /** Our name for the call, sent as `x-client-request-id`, so that the provider's log can be asked about it. */
   readonly requestId?: string;
 };
@@ -88,10 +91,10 @@ export async function invokeModel(
 
 /** The most tokens that a call can use: a token is at least one UTF-8 byte, and the JSON around the words weighs more than a provider's own marks. */
 export function usageBound(request: ModelRequest): Usage {
-  const prompt = buildPrompt(request.instructions, request.parts);
-  const inputTokens = utf8Bytes(canonicalJson(prompt)) + utf8Bytes(canonicalJson(buildTools(request.tools)));
+  const prompt = buildPrompt(request.instructions, request.parts.map(withoutData));
+  const wordTokens = utf8Bytes(canonicalJson(prompt)) + utf8Bytes(canonicalJson(buildTools(request.tools)));
   return {
-    inputTokens,
+    inputTokens: wordTokens + (request.fileTokensMax ?? 0),
     outputTokens: request.outputTokensMax,
     cacheReadTokens: 0,
     cacheWriteTokens: 0,
@@ -100,15 +103,17 @@ export function usageBound(request: ModelRequest): Usage {
 }
 
 function callOptions(resolved: ResolvedModel, request: ModelRequest, signal: AbortSignal): LanguageModelV4CallOptions {
+  // Models of our own see what files there are, and not what is in them.
+  const parts = resolved.simulated ? request.parts.map(withoutData) : request.parts;
   return {
-    prompt: buildPrompt(request.instructions, request.parts),
+    prompt: buildPrompt(request.instructions, parts),
     maxOutputTokens: request.outputTokensMax,
     abortSignal: signal,
     ...(request.tools.length === 0 ? {} : { tools: buildTools(request.tools) }),
     ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
     ...(request.requestId === undefined ? {} : { headers: { 'x-client-request-id': request.requestId } }),
     // Models of our own play on the transcript itself; other providers never see it in this form.
-    ...(resolved.simulated ? { providerOptions: { perdure: { parts: request.parts } } } : {}),
+    ...(resolved.simulated ? { providerOptions: { perdure: { parts } } } : {}),
   };
 }
 

@@ -38,6 +38,11 @@ function append(prompt: LanguageModelV4Prompt, part: MessagePart): void {
     case 'guidance':
       contentOf(prompt, 'user').push({ type: 'text', text: `${GUIDANCE_PREFIX}${part.text}` });
       return;
+    case 'file': {
+      const { mediaType, name: filename, data } = part;
+      contentOf(prompt, 'user').push({ type: 'file', mediaType, filename, data: { type: 'data', data } });
+      return;
+    }
     case 'assistant-text':
       contentOf(prompt, 'assistant').push({ type: 'text', text: part.text, ...optionsOf(part) });
       return;

@@ -5,6 +5,7 @@ import type { AdmitInput } from '../../domain/run/activity-inputs.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { PlannedTool, RunPlan } from '../../domain/run/plan.ts';
 import type { AdmitResult } from '../../domain/run/results.ts';
+import { subjectOfRun } from '../../domain/run/start.ts';
 import { contentHash } from '../../domain/sha-256.ts';
 import { contractHash, toolActivityType } from '../../domain/tool/contract.ts';
 import type { ActivityDependencies, ActivitySettings } from '../dependencies.ts';
@@ -14,6 +15,7 @@ import type { EndedRun } from '../../stores/ended-runs.ts';
 import type { StandingRun } from '../../stores/runs.ts';
 import { buildRelease } from './agent-release.ts';
 import { type Admitting, takeUp } from './take-up.ts';
+import { takeOver } from './take-over.ts';
 
 /** Admits a run: chooses its release, records its plan, opens its row and its budget. Again for the same run it changes nothing. */
 export async function admit(dependencies: ActivityDependencies, input: AdmitInput): Promise<AdmitResult> {
@@ -21,6 +23,9 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
     const { stores, agents, settings, failpoint } = dependencies;
     const { start, tenant } = input;
     const id = agentRunIdOfActivity();
+    // The key alone says which run it is: an ended one keeps its end, whatever else is asked for under its key now.
+    const earlierEnd = await stores.runs.endOf(tenant, id);
+    if (earlierEnd !== null) return { kind: 'already-ended', end: earlierEnd };
     const agent = agents.get(start.agent);
     if (agent === undefined) {
       const known = [...agents.keys()].join(', ') || 'none';
@@ -35,13 +40,22 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
       await failpoint('run:admitted');
       return found;
     }
+    const previous = start.previous === undefined ? null : await takeOver(dependencies, tenant, start.previous);
+    const subject = start.subject === undefined ? null : await stores.scopes.subjectScope(tenant, start.subject);
+    if (previous !== null && previous.agent !== agent.name) {
+      return { kind: 'refused', reason: `the run that it goes on from is one of ${previous.agent}` };
+    }
+    if (previous !== null && subject !== null && subject !== previous.scope) {
+      return { kind: 'refused', reason: 'the run that it goes on from is about another subject' };
+    }
     const { plan, end } = await stores.runs.admit(tenant, {
       id,
       agent: agent.name,
       kind: start.kind,
       mode: start.mode,
       release: releaseId,
-      scope: await stores.scopes.subjectScope(tenant, start.subject ?? `run ${id}`),
+      // What was said stays where it is, so a successor speaks about the same subject.
+      scope: previous?.scope ?? subject ?? (await stores.scopes.subjectScope(tenant, subjectOfRun(id))),
       root: id,
       principal: start.principal,
       keyHash: contentHash([tenant, start.kind, start.startKey]),
@@ -49,7 +63,8 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
       deadlineAt: start.deadlineAt,
     });
     await failpoint('run:admitted');
-    return end === null ? { kind: 'admitted', plan } : { kind: 'already-ended', end };
+    if (end !== null) return { kind: 'already-ended', end };
+    return { kind: 'admitted', plan, ...(previous === null || previous.head === null ? {} : { head: previous.head }) };
   });
 }
 

@@ -99,8 +99,8 @@ function limitsOf({ costPico, tokens, turns, toolCalls, activeMs }: RunLimits): 
 
 function modelsOf(models: ModelPolicy): readonly string[] {
   return Object.entries<ModelChoice>(models).map(
-    ([tier, { id, outputTokensMax, contextTokensMax }]) =>
-      `${tier}  ${id} · writes at most ${formatCount(outputTokensMax, 'token')} a call · ${formatCount(contextTokensMax, 'token')} with the prompt`,
+    ([tier, { id, outputTokensMax, contextTokensMax, reads = [] }]) =>
+      `${tier}  ${id} · writes at most ${formatCount(outputTokensMax, 'token')} a call · ${formatCount(contextTokensMax, 'token')} with the prompt${reads.map((kind) => ` · reads ${kind}`).join('')}`,
   );
 }
 

@@ -2,20 +2,27 @@ import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { type MessageOptions, MessageRejected, type RunHandle, type SendReceipt } from '../../client/index.ts';
+import {
+  type Attachment,
+  InvalidInput,
+  type MessageOptions,
+  MessageRejected,
+  type RunHandle,
+  type SendReceipt,
+} from '../../client/index.ts';
 import type { PendingDecision } from '../../domain/run/views.ts';
 import type { RunEnd } from '../../domain/run/run-end.ts';
 import type { ApprovalRecord, RunRecord } from '../../domain/schemas/run-records.ts';
-import { hashId } from '../../domain/sha-256.ts';
 import type { Cli } from '../cli.ts';
 import { addCommand, type CommandContext, type CommonOptions, endWith } from '../command.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
 import { findAgent, loadOwnAgents } from '../find-agent.ts';
 import { formatBlocked, formatOutcome, formatUse } from '../format/run.ts';
 import { formatEntry } from '../format/timeline.ts';
-import { formatMoment, plain } from '../format/units.ts';
+import { formatCount, formatMoment, plain } from '../format/units.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
 import { spellCommand } from '../spell-command.ts';
+import { readAttachment } from '../read-attachment.ts';
 
 type Options = CommonOptions & {
   readonly conversation?: string;
@@ -29,7 +36,7 @@ const LOOK_MS = 100;
 /** Milliseconds until a run that no worker has taken is spoken of. */
 const TAKEN_MS = 5_000;
 
-const COMMANDS = '/approve, /reject reason, /stop, /exit';
+const COMMANDS = '/approve, /reject reason, /attach file, /stop, /exit';
 
 /** The reason of a stop for which the person gives none. */
 const STOPPED = 'stopped in perdure chat';
@@ -56,7 +63,7 @@ export function addChat(parent: Command, context: CommandContext): void {
         const lines = readLines(context.cli);
         const chat = new AbortController();
         try {
-          endWith(context, await converse({ context, runs, agent, options, lines, signal: chat.signal }));
+          endWith(context, await converse({ context, runs, agent, options, lines, attached: [], signal: chat.signal }));
         } finally {
           chat.abort();
           lines.close();
@@ -71,6 +78,8 @@ type Chat = {
   readonly agent: string;
   readonly options: Options;
   readonly lines: Lines;
+  /** Files that go with the next line. */
+  readonly attached: Attachment[];
   /** Ends what goes on beside the conversation. */
   readonly signal: AbortSignal;
 };
@@ -112,41 +121,53 @@ async function converse(chat: Chat): Promise<ExitCode> {
     }
     if (line.trim() === '') continue;
     const asked: ApprovalRecord | null = standstill.kind === 'approval' ? standstill.approval : null;
+    if (line.startsWith('/attach ')) {
+      await attach(chat, line.slice('/attach '.length).trim());
+      continue;
+    }
     const problem = problemOf(line, talk, asked);
     if (problem !== null) {
       say(problem);
       continue;
     }
     if (talk === null) talk = await begin(chat, key, line);
-    else if (!(await deliver(chat, talk, line, asked))) continue;
+    else if (!(await deliver(chat, key, talk, line, asked))) continue;
     const next: Standstill = await nextStandstill(chat, talk);
     standstill = show(chat, next, next.kind === 'answered' ? await talk.handle.answer() : null);
   }
 }
 
+/** Reads a file for the next line, and says so, or why not. */
+async function attach({ context, attached }: Chat, path: string): Promise<void> {
+  try {
+    const file = await readAttachment(context.cli, path);
+    attached.push(file);
+    context.cli.say(`${file.name} goes with the next line (${formatCount(file.data.length, 'byte')})`);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    context.cli.say(`not attached: ${error.message}`);
+  }
+}
+
 /**
- * Finds the conversation of a key, or null where there is none.
+ * Finds the conversation of a key, or null where there is none, or its time is up: the next line then begins a run that knows what was said.
  *
- * @throws CommandError when it is another agent's, or over.
+ * @throws CommandError when it was ended.
  */
 async function findConversation(chat: Chat, key: string): Promise<Talk | null> {
   const { runs, agent, options } = chat;
   const { tenant } = options;
-  const id = hashId(tenant, 'conversation', key);
-  const record = await runs.reader.run(tenant, id);
-  const handle = runs.client.run(id, { tenant });
-  if (record === null) return (await handle.exists()) ? openTalk(chat, handle, []) : null;
-  if (record.agent !== agent) {
-    throw new CommandError(EXIT.conflict, `the conversation ${key} is with ${record.agent}, not with ${agent}`);
-  }
+  const handle = await runs.client.findConversation(key, { agent, tenant });
+  const record = handle === null ? null : await runs.reader.run(tenant, handle.id);
+  if (handle === null || record === null || record.end?.outcome.kind === 'expired') return null;
   if (record.end !== null) {
     const outcome = formatOutcome(record.end.outcome);
     throw new CommandError(
       EXIT.conflict,
-      `the conversation ${key} is over (${outcome}); ${spellCommand(`run show ${id}`)}`,
+      `the conversation ${key} is over (${outcome}); ${spellCommand(`run show ${handle.id}`)}`,
     );
   }
-  const known = await runs.reader.timeline(tenant, id);
+  const known = await runs.reader.timeline(tenant, handle.id);
   return openTalk(
     chat,
     handle,
@@ -154,13 +175,14 @@ async function findConversation(chat: Chat, key: string): Promise<Talk | null> {
   );
 }
 
-async function begin(chat: Chat, key: string, input: string): Promise<Talk> {
-  const { runs, agent, options } = chat;
+async function begin(chat: Chat, key: string, message: string): Promise<Talk> {
+  const { runs, agent, options, attached } = chat;
   const { tenant, as } = options;
   const principal = as === undefined ? {} : { principal: as };
-  const handle = await runs.client.start({ agent, input, tenant, startKey: key, kind: 'conversation', ...principal });
-  chat.context.cli.say(`run ${handle.id}`);
-  return openTalk(chat, handle, []);
+  const attachments = attached.splice(0);
+  const { agentRunId } = await runs.client.send(key, message, { agent, tenant, attachments, ...principal });
+  chat.context.cli.say(`run ${agentRunId}`);
+  return openTalk(chat, runs.client.run(agentRunId, { tenant }), []);
 }
 
 function openTalk({ context, options, signal }: Chat, handle: RunHandle, known: readonly string[]): Talk {
@@ -191,18 +213,38 @@ function problemOf(line: string, talk: Talk | null, asked: ApprovalRecord | null
 }
 
 /** Sends a line to the run. Tells the person, and gives false, when the run refuses it. */
-async function deliver(chat: Chat, { handle }: Talk, line: string, asked: ApprovalRecord | null): Promise<boolean> {
+async function deliver(
+  chat: Chat,
+  conversation: string,
+  { handle }: Talk,
+  line: string,
+  asked: ApprovalRecord | null,
+): Promise<boolean> {
   const { as } = chat.options;
   const sent = { key: randomBytes(8).toString('hex'), ...(as === undefined ? {} : { principal: as }) };
   try {
+    if (asked === null && !line.startsWith('/') && chat.attached.length > 0) {
+      await sendWithFiles(chat, conversation, line, sent);
+      return true;
+    }
     const { result } = await messageOf(handle, line, asked, sent);
     if (result === 'sent') chat.context.cli.say('no worker answered; it is recorded, and holds when one is back');
     return true;
   } catch (error) {
-    if (!(error instanceof MessageRejected)) throw error;
+    if (!(error instanceof MessageRejected) && !(error instanceof InvalidInput)) throw error;
     chat.context.cli.say(`refused: ${error.message}`);
     return false;
   }
+}
+
+async function sendWithFiles(
+  { runs, agent, options, attached }: Chat,
+  conversation: string,
+  line: string,
+  sent: MessageOptions,
+): Promise<void> {
+  await runs.client.send(conversation, line, { ...sent, agent, tenant: options.tenant, attachments: [...attached] });
+  attached.length = 0;
 }
 
 function messageOf(

@@ -11,6 +11,7 @@ import { runLink } from '../find-servers.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
 import { followToEnd } from '../follow-to-end.ts';
 import { spellCommand } from '../spell-command.ts';
+import { readAttachment } from '../read-attachment.ts';
 
 type Options = CommonOptions & {
   readonly inputFile?: string;
@@ -21,6 +22,7 @@ type Options = CommonOptions & {
   readonly limitUsd?: number;
   readonly follow?: boolean;
   readonly conversation?: boolean;
+  readonly attach: readonly string[];
 };
 
 /** Adds `run start`. */
@@ -31,6 +33,7 @@ export function addRunStart(parent: Command, context: CommandContext): void {
     examples: [
       'perdure run start support "Where is my order A-1090? I am Liam Murphy."',
       'perdure run start support --input-file letter.txt --key letter-17 --follow',
+      'perdure run start support "My lamp A-1090 looks like this. I am Liam Murphy." --attach lamp.png',
       'echo "Where is my order A-1090? I am Liam Murphy." | perdure run start support --input-file -',
     ],
   })
@@ -43,6 +46,7 @@ export function addRunStart(parent: Command, context: CommandContext): void {
     .option('--as <principal>', `who starts it (default: ${context.cli.account})`)
     .option('--limit-usd <usd>', 'spend at most this; only lower limits than the agent’s count', parseUsd)
     .option('--follow', 'show what the run does, wait for its end and print the answer')
+    .option('--attach <file>', 'send an image or a PDF along; may be given again', collect, [])
     .option('--conversation', 'wait for the next message after each answer')
     .action(async (agent: string, input: string | undefined, options: Options) => {
       const { cli } = context;
@@ -50,6 +54,10 @@ export function addRunStart(parent: Command, context: CommandContext): void {
       const text = await readInput(cli, input, options.inputFile);
       await withRuns(cli, (runs) => start(context, runs, { agent, text, options }));
     });
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
 }
 
 /** Reads an amount of money that a person typed. */
@@ -65,10 +73,12 @@ async function start(
   { agent, text, options }: { readonly agent: string; readonly text: TextInput; readonly options: Options },
 ): Promise<void> {
   const { cli } = context;
-  const { tenant, subject, key, as, limitUsd, conversation, follow } = options;
+  const { tenant, subject, key, as, limitUsd, conversation, follow, attach } = options;
+  const attachments = await Promise.all(attach.map((path) => readAttachment(cli, path)));
   const handle = await runs.client.start({
     agent,
     input: text,
+    attachments,
     ...(tenant === undefined ? {} : { tenant }),
     ...(subject === undefined ? {} : { subject }),
     ...(key === undefined ? {} : { startKey: key }),
@@ -86,7 +96,8 @@ async function start(
   cli.say(`started. Follow it: ${spellCommand(`run tail ${handle.id}`)}`);
 }
 
-async function readInput(cli: Cli, input: string | undefined, file: string | undefined): Promise<TextInput> {
+/** Reads what an agent is asked, from the command line, a file or stdin. */
+export async function readInput(cli: Cli, input: string | undefined, file: string | undefined): Promise<TextInput> {
   if ((input === undefined) === (file === undefined)) {
     throw new CommandError(EXIT.usage, 'give the input as an argument or with --input-file, one of them');
   }

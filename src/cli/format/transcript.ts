@@ -1,6 +1,6 @@
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import type { AuditRecord } from '../../domain/schemas/run-records.ts';
-import { formatMoment, oneLine, plain } from './units.ts';
+import { formatCount, formatMoment, oneLine, plain } from './units.ts';
 
 /** Writes a part of a transcript: who, then what, with the lines after the first indented. */
 export function formatPart(part: MessagePart): string {
@@ -24,6 +24,8 @@ function wordsOf(part: MessagePart): readonly [string, string] {
       return ['summary', part.text];
     case 'recalled':
       return ['recalled', part.text];
+    case 'file':
+      return ['user', `[file ${part.name}, ${part.mediaType}, ${formatCount(part.bytes, 'byte')}]`];
     case 'assistant-text':
       return ['agent', part.text];
     case 'reasoning':

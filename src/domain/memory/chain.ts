@@ -3,7 +3,7 @@ import type { MessagePart } from '../model/message-part.ts';
 /** First and last node of a stretch of a transcript. */
 export type NodeRange = { readonly from: string; readonly to: string };
 
-/** A part of a transcript with its address and the size of its bytes. */
+/** A part of a transcript with its address and the size of its bytes, less those of a file's own. */
 export type ChainSegment = { readonly ref: string; readonly part: MessagePart; readonly bytes: number };
 
 /** One node of a transcript as it is read: what was said before a model call, a reply, or a summary. */

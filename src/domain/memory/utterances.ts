@@ -42,6 +42,8 @@ function wordsOf(part: MessagePart): { readonly speaker: string; readonly text: 
       return { speaker: `call of ${part.toolName}`, text: textOf(part.input) };
     case 'tool-result':
       return { speaker: `${part.isError ? 'error' : 'result'} of ${part.toolName}`, text: textOf(part.output) };
+    case 'file':
+      return { speaker: 'user', text: `[file ${part.name}, ${part.mediaType}]` };
     case 'reasoning':
     case 'summary':
     case 'recalled':

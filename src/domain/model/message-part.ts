@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '../json.ts';
+import type { AttachmentType } from './attachment.ts';
 
 /** Opaque data that a provider wants back with the part, such as the signature of a reasoning block. */
 export type ProviderMetadata = { readonly [provider: string]: JsonObject };
@@ -10,6 +11,14 @@ export type ProviderMetadata = { readonly [provider: string]: JsonObject };
 export type MessagePart =
   | { readonly kind: 'user-text'; readonly text: string }
   | { readonly kind: 'guidance'; readonly text: string }
+  | {
+      /** A file of the user's, in base64. Where only its description is wanted, `data` is empty. */
+      readonly kind: 'file';
+      readonly mediaType: AttachmentType;
+      readonly name: string;
+      readonly bytes: number;
+      readonly data: string;
+    }
   | { readonly kind: 'assistant-text'; readonly text: string; readonly metadata?: ProviderMetadata }
   | { readonly kind: 'reasoning'; readonly text: string; readonly metadata?: ProviderMetadata }
   | {

@@ -1,3 +1,5 @@
+import type { AttachmentKind } from './attachment.ts';
+
 /** Strength of a model as an agent asks for it; the release says which model stands behind each. */
 export type Tier = 'small' | 'standard' | 'strong';
 
@@ -12,6 +14,8 @@ export type ModelChoice = {
   /** Tokens that prompt and reply may have together. */
   readonly contextTokensMax: number;
   readonly temperature?: number;
+  /** Files that the model reads besides words. Default none: a run that begins with one is refused. */
+  readonly reads?: readonly AttachmentKind[];
 };
 
 /** The models of a release. `standard` must be there; a missing tier falls back to it. */

@@ -11,7 +11,7 @@ import type { RunStart } from './start.ts';
  */
 type OfRun = { readonly tenant: string; readonly patient?: true };
 
-export type AdmitInput = OfRun & { readonly start: Omit<RunStart, 'input'> };
+export type AdmitInput = OfRun & { readonly start: Omit<RunStart, 'input' | 'attachments'> };
 
 export type PerceiveInput = OfRun & { readonly turn: number; readonly inputs: readonly WaitingInput[] };
 

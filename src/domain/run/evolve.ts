@@ -62,7 +62,7 @@ function worked(run: Run, activeMs: number): Run {
 function evolveAdmitted(run: Run, { result }: Observation & { kind: 'admitted' }): Run {
   switch (result.kind) {
     case 'admitted': {
-      const next: Run = { ...run, plan: result.plan, blocked: null };
+      const next: Run = { ...run, plan: result.plan, head: result.head ?? run.head, blocked: null };
       return run.start.retryOf === undefined ? next : takeOver(next, run.start.retryOf, result.taken);
     }
     case 'already-ended':
@@ -78,6 +78,9 @@ function evolvePerceived(run: Run, ids: readonly string[], result: PerceiveResul
   if (result.blockedBy !== undefined) {
     const reason = `the input was blocked by the guardrail ${result.blockedBy}`;
     return { ...run, waiting, blocked: null, outcome: { kind: 'refused', reason } };
+  }
+  if (result.refused !== undefined) {
+    return { ...run, waiting, blocked: null, outcome: { kind: 'refused', reason: result.refused } };
   }
   // An answer that was applied before has no result: the question stays open.
   const answered = result.answer === undefined ? undefined : perceived.find((input) => input.kind === 'answer');

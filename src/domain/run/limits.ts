@@ -9,6 +9,8 @@ const DAY_MS = 24 * 60 * 60 * SECOND_MS;
 export const LIMITS = {
   /** Input of a start or a message, in UTF-8 bytes: half of Temporal's payload warning, and an eighth of its 2 MiB error. */
   inputBytesMax: 256 * KIB,
+  /** Files that go with one message. Their bytes stay out of history, their references do not. */
+  attachmentsMax: 10,
   /** Arguments of a tool call that travel through history; larger ones go by reference. Most calls are under 200 bytes. */
   inlineArgumentBytesMax: 1 * KIB,
   /** Preview of a text in history and in the Web UI, in characters. */

@@ -21,7 +21,12 @@ export type RunMessage =
       readonly argsHash: string;
       readonly decision: ApprovalDecision;
     })
-  | (Envelope & { readonly kind: 'provideInput'; readonly text: string })
+  | (Envelope & {
+      readonly kind: 'provideInput';
+      readonly text: string;
+      /** References of the files that go with it. */
+      readonly attachments?: readonly string[];
+    })
   | (Envelope & { readonly kind: 'steer'; readonly text: string })
   | (Envelope & { readonly kind: 'topUpBudget'; readonly topUp: TopUp })
   | (Envelope & { readonly kind: 'retry' })

@@ -32,7 +32,11 @@ export function messageProblem(run: Run, message: RunMessage): string | null {
       return approvalProblem(run, message);
     case 'provideInput':
     case 'steer':
-      return crowdProblem(run.waiting.length + run.inputs.length) ?? textProblem('text', message.text);
+      return (
+        crowdProblem(waitingOf(run) + run.inputs.length) ??
+        textProblem('text', message.text) ??
+        ('attachments' in message ? attachmentsProblem(message.attachments) : null)
+      );
     case 'topUpBudget':
       return crowdProblem(run.waiting.length) ?? topUpProblem(message.topUp);
     case 'completeTool':
@@ -55,6 +59,20 @@ export function callOfApproval(run: Run, approvalId: string): PendingCall | unde
 function crowdProblem(messages: number): string | null {
   if (messages < LIMITS.waitingMessagesMax) return null;
   return `${LIMITS.waitingMessagesMax} messages wait already; send this one again when the run has caught up`;
+}
+
+/** A file weighs as much as a message: both are references once they are perceived. */
+function waitingOf({ waiting }: Run): number {
+  return waiting.reduce((sum, input) => sum + 1 + ('attachments' in input ? (input.attachments?.length ?? 0) : 0), 0);
+}
+
+function attachmentsProblem(attachments: unknown): string | null {
+  if (attachments === undefined) return null;
+  const isFine =
+    Array.isArray(attachments) &&
+    attachments.length <= LIMITS.attachmentsMax &&
+    attachments.every((ref) => typeof ref === 'string' && /^[\w-]{1,64}$/.test(ref));
+  return isFine ? null : `attachments must be at most ${LIMITS.attachmentsMax} references of stored files`;
 }
 
 function envelopeProblem(message: RunMessage): string | null {

@@ -1,8 +1,9 @@
-import type { Run } from './run.ts';
+import { messageHash } from './messages.ts';
+import type { Run, WaitingInput } from './run.ts';
 import type { RunStart } from './start.ts';
 
 /** Makes the first state of a run: nothing is known but what the client asked for, and the input waits to be perceived. */
-export function openRun(id: string, { input, ...start }: RunStart): Run {
+export function openRun(id: string, { input, attachments, ...start }: RunStart): Run {
   return {
     id,
     start,
@@ -14,7 +15,7 @@ export function openRun(id: string, { input, ...start }: RunStart): Run {
     waiting:
       start.retryOf !== undefined && input === ''
         ? []
-        : [{ kind: 'input', id: FIRST_INPUT_ID, text: input, principal: start.principal }],
+        : [{ ...firstInput(input, start), ...(attachments === undefined ? {} : { attachments }) }],
     turn: 0,
     turnsBefore: 0,
     compaction: null,
@@ -36,8 +37,13 @@ export function openRun(id: string, { input, ...start }: RunStart): Run {
     earlierEnd: null,
     repeated: { fingerprint: '', times: 0 },
     actions: [],
-    applied: [],
+    applied: start.inputKey === undefined ? [] : [messageHash(start.inputKey)],
   };
+}
+
+function firstInput(text: string, { inputKey, principal }: Run['start']): WaitingInput {
+  if (inputKey === undefined) return { kind: 'input', id: FIRST_INPUT_ID, text, principal };
+  return { kind: 'input', id: inputKey, isFirst: true, text, principal };
 }
 
 /** Id of the input that the run was started with, among the messages of the run. */

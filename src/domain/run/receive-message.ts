@@ -24,7 +24,7 @@ function apply(run: Run, message: RunMessage): Run {
         ),
       };
     case 'provideInput':
-      return wait(run, inputOf(run, message.id, message.text, principal));
+      return wait(run, { ...inputOf(run, message.id, message.text, principal), ...attachmentsOf(message) });
     case 'steer':
       return wait(run, { kind: 'guidance', id, text: message.text, principal });
     case 'topUpBudget':
@@ -40,6 +40,12 @@ function apply(run: Run, message: RunMessage): Run {
     case 'requestStop':
       return { ...noteAction(run, message), stop: run.stop ?? { kind: 'stop', reason: message.reason } };
   }
+}
+
+function attachmentsOf({ attachments }: { readonly attachments?: readonly string[] }): {
+  readonly attachments?: readonly string[];
+} {
+  return attachments === undefined || attachments.length === 0 ? {} : { attachments };
 }
 
 function noteAction(run: Run, { id, kind, principal }: OperatorAction): Run {

@@ -7,8 +7,14 @@ import type { Taken } from './taken.ts';
 
 /** What `admit` found. */
 export type AdmitResult =
-  /** `taken` is what a run goes on from that takes up an ended one. */
-  | { readonly kind: 'admitted'; readonly plan: RunPlan; readonly taken?: Taken }
+  | {
+      readonly kind: 'admitted';
+      readonly plan: RunPlan;
+      /** What a run goes on from that takes up an ended one. */
+      readonly taken?: Taken;
+      /** Head of the transcript that a conversation goes on with, where it has a predecessor. */
+      readonly head?: string;
+    }
   | { readonly kind: 'already-ended'; readonly end: RunEnd }
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -21,6 +27,8 @@ export type PerceiveResult = {
   readonly ignored?: readonly string[];
   /** Name of the guardrail that blocked the run's first input. */
   readonly blockedBy?: string;
+  /** Why the run's first input cannot be used. */
+  readonly refused?: string;
 };
 
 /** What a run has used so far, killed and retried attempts included. `costPico` is pico-dollars as a decimal string. */

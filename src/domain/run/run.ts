@@ -7,13 +7,22 @@ import type { RunStart } from './start.ts';
 
 /** A message that the run has recorded and not yet perceived. `core` guidance comes from the run's own checks. */
 export type WaitingInput =
-  | { readonly kind: 'input'; readonly id: string; readonly text: string; readonly principal: string }
+  | {
+      readonly kind: 'input';
+      readonly id: string;
+      /** Set where the run was started with it under a key of the caller's. */
+      readonly isFirst?: true;
+      readonly text: string;
+      readonly attachments?: readonly string[];
+      readonly principal: string;
+    }
   | { readonly kind: 'guidance'; readonly id: string; readonly text: string; readonly principal: string }
   | { readonly kind: 'top-up'; readonly id: string; readonly topUp: TopUp; readonly principal: string }
   | {
       readonly kind: 'answer';
       readonly id: string;
       readonly text: string;
+      readonly attachments?: readonly string[];
       readonly principal: string;
       readonly turn: number;
       readonly index: number;
@@ -81,7 +90,7 @@ export type Compaction =
  */
 export type Run = {
   readonly id: string;
-  readonly start: Omit<RunStart, 'input'>;
+  readonly start: Omit<RunStart, 'input' | 'attachments'>;
   readonly plan: RunPlan | null;
   /** Head of the transcript; null before the first model call. */
   readonly head: string | null;

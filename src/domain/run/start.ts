@@ -14,6 +14,12 @@ export type RunStart = {
   readonly principal: string;
   readonly agent: string;
   readonly input: string;
+  /** References of the files that go with the input. */
+  readonly attachments?: readonly string[];
+  /** Key of the message that `input` is, where it came as one of a conversation: it counts once, like every other message. */
+  readonly inputKey?: string;
+  /** Run whose transcript this one goes on with: the part of the conversation that ended before. */
+  readonly previous?: string;
   readonly startKey: string;
   readonly kind: RunKind;
   readonly mode: RunMode;
@@ -35,3 +41,8 @@ export type RetryOf = {
   /** The first turn that is made anew. Default: the run goes on where it stopped. */
   readonly fromTurn?: number;
 };
+
+/** Names the subject of a run that is about nobody else: its words are kept on their own. */
+export function subjectOfRun(id: string): string {
+  return `run ${id}`;
+}

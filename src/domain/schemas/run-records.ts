@@ -142,3 +142,24 @@ export type DeferredRecord = {
 
 /** All that is given must fit. */
 export type DeferredFilter = { readonly agentRunId?: string; readonly state?: string };
+
+/** What the database knows of a conversation: which of its runs there are, and what became of one message. */
+export type ConversationRecord = {
+  /** Those of the runs asked for that have a row, in the same order. */
+  readonly parts: readonly { readonly agentRunId: string; readonly end: RunEnd | null }[];
+  /** Null until a run has taken the message in. */
+  readonly message: MessageRecord | null;
+};
+
+/** A message that a run has taken in. */
+export type MessageRecord = {
+  readonly agentRunId: string;
+  /** `input` and `answer` are what is said to an agent; other kinds steer the run. */
+  readonly kind: string;
+  /** Turns of the run before the message. */
+  readonly turnsBefore: number;
+  /** First turn whose model call had the message; null until then. */
+  readonly heardAt: number | null;
+  /** What the agent said to it: an answer, or a question of its own. Null until then, and where the run ended before. */
+  readonly reply: { readonly kind: 'answer' | 'question'; readonly turn: number; readonly text: string } | null;
+};
