@@ -60,7 +60,10 @@ describe('when something is away for minutes', function () {
       await sleep(OUTAGE_MS);
       await comeBack();
       const returnedAt = Date.now();
-      const moves = await movesAfter(returnedAt, handles);
+      const moves = await movesAfter(returnedAt, handles).catch((error: Error) => {
+        const last = worker.output().split('\n').slice(-20).join('\n');
+        throw new Error(`${error.message}; the worker ${worker.isAlive() ? 'lives' : 'has ended'} and said:\n${last}`);
+      });
 
       const ends = await Promise.all(handles.map(async (handle) => (await handle.result()).outcome.kind));
       const failed = ends.filter((kind) => kind !== 'completed');

@@ -9,6 +9,7 @@ import { runLink } from '../find-servers.ts';
 import { followToEnd } from '../follow-to-end.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
 import { parseUsd } from './run-start.ts';
+import { spellCommand } from '../spell-command.ts';
 
 type Options = CommonOptions & {
   readonly fromTurn?: number;
@@ -71,7 +72,7 @@ async function sayRetry(
   if (given !== undefined) {
     const standing = record?.phase ?? 'not admitted yet';
     throw new InvalidInput(
-      `run ${id} is ${standing}; ${given} is for runs that have ended. End it first: perdure run stop ${id}`,
+      `run ${id} is ${standing}; ${given} is for runs that have ended. End it first: ${spellCommand(`run stop ${id}`)}`,
     );
   }
   const { result } = await client.run(id, record === null ? {} : { tenant: record.tenant }).retry({
@@ -100,7 +101,7 @@ async function takeUp(
   }
   const webUi = runLink(runs.temporal, handle.id);
   printData(context, options, { id: handle.id, retryOf: id, fromTurn, webUi }, () => handle.id);
-  cli.say(`takes up run ${id} from turn ${fromTurn}. Follow it: perdure run tail ${handle.id}`);
+  cli.say(`takes up run ${id} from turn ${fromTurn}. Follow it: ${spellCommand(`run tail ${handle.id}`)}`);
 }
 
 function retryOptions({ fromTurn, key, as, limitUsd }: Options): RetryOptions {
