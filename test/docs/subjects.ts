@@ -12,35 +12,42 @@ const REFUND = 'I am Jonas Weber, jonas.weber@example.com. Please refund my orde
 
 /** Makes runs, approvals and effects for commands that change one; each command gets its own. */
 export function createSubjects(platform: Platform, perdure: Perdure, untilTrue: typeof until): Subjects {
-  const start = async (...parameters: readonly string[]): Promise<string> => {
-    const { out, said, exitCode } = await perdure('run', 'start', 'support', ...parameters, '--json');
+  const start = async (agent: string, ...parameters: readonly string[]): Promise<string> => {
+    const { out, said, exitCode } = await perdure('run', 'start', agent, ...parameters, '--json');
     if (exitCode !== 0) throw new Error(said);
     return (JSON.parse(out) as { id: string }).id;
   };
   const phaseOf = async (id: string): Promise<string | undefined> => (await platform.reader.run('default', id))?.phase;
-  const runIn = async (phase: string, ...parameters: readonly string[]): Promise<string> => {
+  const runIn = async (phase: string, ...parameters: readonly [string, ...string[]]): Promise<string> => {
     const id = await start(...parameters);
     await untilTrue(async () => (await phaseOf(id)) === phase, `run ${id} ${phase}`);
     return id;
   };
-  const ended = (): Promise<string> => runIn('ended', LOOK_UP);
-  const conversation = (): Promise<string> => runIn('waiting', 'I want a refund.', '--conversation');
+  const ended = (): Promise<string> => runIn('ended', 'support', LOOK_UP);
+  const conversation = (): Promise<string> => runIn('waiting', 'support', 'I want a refund.', '--conversation');
   let asked: string | null = null;
   const asking = async (): Promise<string> => {
     // An order that the command before has refunded is not asked about again.
     const before = asked;
     if (before !== null) await untilTrue(async () => (await phaseOf(before)) === 'ended', `run ${before} ended`);
     await sql`delete from shop.refunds where order_id = 'A-1044'`.execute(platform.stores.db).catch(() => undefined);
-    asked = await runIn('waiting', REFUND);
+    asked = await runIn('waiting', 'support', REFUND);
     return asked;
+  };
+  const token = async (): Promise<string> => {
+    const agentRunId = await runIn('waiting', 'quotes', 'A price, please.');
+    const [call] = await platform.reader.deferredCalls('default', { agentRunId });
+    return call?.token ?? '';
   };
   const unknownEffect = async (): Promise<string> => {
     const key = `unknown-${Math.random().toString(36).slice(2)}`;
     await insertUnknownEffect(platform, await ended(), key);
     return key;
   };
-  const subjectOf = ([noun, verb]: readonly string[]): Promise<string> => {
+  const subjectOf = (words: readonly string[]): Promise<string> => {
+    const [noun, verb] = words;
     if (noun === 'approve') return asking();
+    if (words.includes('--from-turn')) return ended();
     if (noun === 'run' && !['show', 'tail', 'ls'].includes(verb ?? '')) return conversation();
     return ended();
   };
@@ -49,6 +56,7 @@ export function createSubjects(platform: Platform, perdure: Perdure, untilTrue: 
       const filled: string[] = [];
       for (const word of words) {
         if (word === 'ID') filled.push(await subjectOf(words));
+        else if (word === 'TOKEN') filled.push(await token());
         else if (word === 'KEY') filled.push(await unknownEffect());
         else filled.push(word === '…' ? LOOK_UP : word);
       }
