@@ -12,6 +12,9 @@ let sdkMetricsPort: number | null = null;
 /** Lines of the SDK about an attempt at an activity. `observeActivities` writes them with the cause and without the words. */
 const TOLD_BY_US = /^Activity (?:started|completed|failed|reset|paused)/;
 
+/** What the SDK warns of and is meant: queues of models and tools have no workflows. */
+const MEANT = /^No workflows registered, not polling/;
+
 /** Installs Temporal's runtime with our logger. Once per process, before the first worker. Signals are the entry point's business. */
 export function installRuntime(logger: Logger): void {
   if (!isInstalled) install(logger, null);
@@ -38,7 +41,7 @@ function install(logger: Logger, metricsPort: number | null): void {
   Runtime.install({
     shutdownSignals: [],
     logger: new DefaultLogger(levelOf(logger), ({ level, message, meta, timestampNanos }) => {
-      if (meta?.['activityId'] !== undefined && TOLD_BY_US.test(message)) return;
+      if ((meta?.['activityId'] !== undefined && TOLD_BY_US.test(message)) || MEANT.test(message)) return;
       const time = Number(timestampNanos / 1_000_000n);
       logger[severityOf(level)]({ time, ...fieldsOfTemporal(meta ?? {}) }, message);
     }),
