@@ -1,5 +1,5 @@
 // Goal: no message is lost or applied twice where one execution ends and the next begins.
-// Method: a conversation that continues as new every three turns, while six clients send it ninety messages as updates.
+// Method: a conversation that continues as new after every turn, while six clients send it ninety messages as updates.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { scripted } from '../../src/activities/model/scripted-model.ts';
@@ -12,8 +12,11 @@ import { until } from '../support/workflow/until.ts';
 const CLIENTS = 6;
 const MESSAGES_EACH = 15;
 
-/** Between two messages of a client: long enough that the run gets through many executions meanwhile. */
+/** Between two messages of a client: a turn takes about as long, so that messages come at every point of it. */
 const PAUSE_MS = 150;
+
+/** Messages after which a client waits for the run's next turn: on a busy machine one turn would hear them all. */
+const MESSAGES_TOGETHER = 5;
 
 describe('a conversation that continues as new', () => {
   let platform: Platform;
@@ -25,7 +28,7 @@ describe('a conversation that continues as new', () => {
     platform = await startPlatform({
       agents: [testAgent('listener', { limits: { turns: 1_000 } })],
       scripts: { listener: model },
-      env: { PERDURE_TURNS_PER_EXECUTION: '3' },
+      env: { PERDURE_TURNS_PER_EXECUTION: '1' },
     });
   });
   after(async () => platform.close());
@@ -39,9 +42,15 @@ describe('a conversation that continues as new', () => {
     const receipts = await Promise.all(
       ids.map(async (own) => {
         const received: string[] = [];
-        for (const id of own) {
+        for (const [at, id] of own.entries()) {
           received.push((await update(handle, 'provideInput', { id, text: `message ${id}` }, id)).result);
           await sleep(PAUSE_MS);
+          if ((at + 1) % MESSAGES_TOGETHER !== 0) continue;
+          const { turn } = await stateOf(handle);
+          await until('another turn', async () => {
+            const state = await stateOf(handle);
+            return state.turn > turn || state.phase === 'waiting';
+          });
         }
         return received;
       }),
