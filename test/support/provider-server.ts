@@ -71,6 +71,9 @@ export type ProviderRequest = {
   readonly [field: string]: JsonValue | undefined | readonly WireMessage[];
 };
 
+/** Answers a request by what it says and by the key that it came with. */
+export type Answer = (request: ProviderRequest, authorization: string | null) => Behaviour;
+
 export type ProviderServer = {
   /** For `PERDURE_MODEL_BASE_URL`. */
   readonly baseUrl: string;
@@ -78,7 +81,7 @@ export type ProviderServer = {
   /** Queues behaviours for the next requests; they come before `always`. */
   readonly next: (...behaviours: readonly Behaviour[]) => void;
   /** Sets what every other request gets. Defaults to the text `ok`. */
-  readonly always: (answer: Behaviour | ((request: ProviderRequest) => Behaviour)) => void;
+  readonly always: (answer: Behaviour | Answer) => void;
   /** Sums what was charged. */
   readonly charged: () => { readonly inputTokens: number; readonly outputTokens: number };
   readonly close: () => Promise<void>;
@@ -88,7 +91,7 @@ export type ProviderServer = {
 export async function startProviderServer(port = 0): Promise<ProviderServer> {
   const ledger: LedgerEntry[] = [];
   const queue: Behaviour[] = [];
-  let answer: Behaviour | ((request: ProviderRequest) => Behaviour) = { kind: 'reply', text: 'ok' };
+  let answer: Behaviour | Answer = { kind: 'reply', text: 'ok' };
   const server = createServer((request, response) => {
     void serve(request, response).catch(() => response.destroy());
   });
@@ -98,7 +101,8 @@ export async function startProviderServer(port = 0): Promise<ProviderServer> {
       return;
     }
     const body = JSON.parse(await readText(request)) as ProviderRequest;
-    const behaviour = queue.shift() ?? (typeof answer === 'function' ? answer(body) : answer);
+    const behaviour =
+      queue.shift() ?? (typeof answer === 'function' ? answer(body, headerOf(request, 'authorization')) : answer);
     const entry: LedgerEntry = {
       model: body.model,
       clientRequestId: headerOf(request, 'x-client-request-id'),

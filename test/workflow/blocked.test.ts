@@ -53,11 +53,13 @@ describe('a blocked run', () => {
 
   const refuseKey = (): void => {
     env['PERDURE_MODEL_API_KEY'] = 'a-bad-key';
-    provider.always(refusals.unauthorized);
+    // An attempt that is under way when the key is mended still has the bad one.
+    provider.always((_request, authorization) =>
+      authorization === `Bearer ${key}` ? { kind: 'reply', text: 'ok' } : refusals.unauthorized,
+    );
   };
   const mendKey = (): void => {
     env['PERDURE_MODEL_API_KEY'] = key;
-    provider.always({ kind: 'reply', text: 'ok' });
   };
 
   it('names the variable of the key, keeps no secret, and goes on when the key is mended and someone says so', async () => {
