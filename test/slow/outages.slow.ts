@@ -60,9 +60,12 @@ describe('when something is away for minutes', function () {
       await sleep(OUTAGE_MS);
       await comeBack();
       const returnedAt = Date.now();
-      const moves = await movesAfter(returnedAt, handles).catch((error: Error) => {
+      const moves = await movesAfter(returnedAt, handles).catch(async (error: Error) => {
         const last = worker.output().split('\n').slice(-20).join('\n');
-        throw new Error(`${error.message}; the worker ${worker.isAlive() ? 'lives' : 'has ended'} and said:\n${last}`);
+        const states = await Promise.all(handles.map((handle) => standstillOf(handle, returnedAt)));
+        throw new Error(
+          `${error.message}; the worker ${worker.isAlive() ? 'lives' : 'has ended'} and said:\n${last}\n${states.join('\n')}`,
+        );
       });
 
       const ends = await Promise.all(handles.map(async (handle) => (await handle.result()).outcome.kind));
@@ -84,6 +87,18 @@ describe('when something is away for minutes', function () {
   async function reopenProvider(): Promise<void> {
     provider = await startProviderServer(Number(new URL(provider.baseUrl).port));
     provider.always(answerByPlan());
+  }
+
+  /** Says how a run stands and what its history did last, where nothing came of it after the moment. */
+  async function standstillOf(handle: Handle, moment: number): Promise<string> {
+    const { status, raw } = await handle.describe();
+    const pending = raw.pendingActivities?.map(
+      ({ activityType, state, attempt, lastFailure, scheduledTime }) =>
+        `${activityType?.name} ${state} attempt ${attempt} ${lastFailure?.message ?? ''} next ${Number(scheduledTime?.seconds ?? 0) * 1000 - moment} ms`,
+    );
+    const task = raw.pendingWorkflowTask;
+    const phase = await lab.phaseOf(handle.workflowId);
+    return `${handle.workflowId} ${status.name} ${phase} task ${task?.attempt ?? '-'} ${pending?.join(', ') ?? ''}`;
   }
 
   /** Waits until each run has finished an attempt that it began after the moment, and gives how long each took. */

@@ -51,16 +51,15 @@ describe('a blocked run', () => {
     await provider.close();
   });
 
-  const refuseKey = (): void => {
-    env['PERDURE_MODEL_API_KEY'] = 'a-bad-key';
-    // An attempt that is under way when the key is mended still has the bad one.
+  const useKey = (used: string): void => {
+    env['PERDURE_MODEL_API_KEY'] = used;
+    // The key decides, not the moment: an attempt that is under way when the key is mended still has the bad one.
     provider.always((_request, authorization) =>
       authorization === `Bearer ${key}` ? { kind: 'reply', text: 'ok' } : refusals.unauthorized,
     );
   };
-  const mendKey = (): void => {
-    env['PERDURE_MODEL_API_KEY'] = key;
-  };
+  const refuseKey = (): void => useKey('a-bad-key');
+  const mendKey = (): void => useKey(key);
 
   it('names the variable of the key, keeps no secret, and goes on when the key is mended and someone says so', async () => {
     refuseKey();
