@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { withoutData } from '../domain/model/attachment.ts';
 import type { MessagePart } from '../domain/model/message-part.ts';
 import type { ApprovalFilter, DeferredFilter, EffectFilter, RunFilter } from '../domain/schemas/run-records.ts';
+import { createAttachmentWriter } from './attachment-writer.ts';
 import { readConversation } from './conversation-reader.ts';
 import { type Db, openDatabase } from './database.ts';
 import { readDeferredCalls } from './deferred-reader.ts';
@@ -44,11 +45,18 @@ export function createRunReader({ db, transcripts }: Pick<Stores, 'db' | 'transc
   };
 }
 
-/** Opens a database only to read runs, for clients outside of the workers. Nothing is connected before the first read. */
+/**
+ * Opens a database for a client outside of the workers: to read runs, and with `attachments` to keep the files that the client sends. Nothing
+ * is connected before the first use.
+ */
 export function openRunReader(databaseUrl: string) {
   // A connection that breaks while idle is made again by the next read.
   const stores = createStores(openDatabase(databaseUrl, () => undefined));
-  return { ...createRunReader(stores), close: () => stores.db.destroy() };
+  return {
+    ...createRunReader(stores),
+    attachments: createAttachmentWriter(stores),
+    close: () => stores.db.destroy(),
+  };
 }
 
 type Texts = { readonly scope: string; readonly head: string | null; readonly answer: string | null };
