@@ -11,7 +11,7 @@ import type {
   SettleApprovalInput,
   SettleDeferredInput,
 } from '../domain/run/activity-inputs.ts';
-import type { ToolResult } from '../domain/run/results.ts';
+import type { ToolResult, Worked } from '../domain/run/results.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { requestApproval, settleApproval } from './govern/approve.ts';
 import { compact } from './memory/compact.ts';
@@ -21,17 +21,18 @@ import { recordEnd, recordProgress } from './observe/record-progress.ts';
 import { reflect } from './observe/reflect.ts';
 import { admit } from './release/admit.ts';
 import { executeTool } from './tool/execute-tool.ts';
+import { timed } from './timed.ts';
 import { settleDeferred } from './tool/settle-deferred.ts';
 
 /** Activities that run beside the workflow, on the run's own queue. */
 export function createRunActivities(dependencies: ActivityDependencies) {
   return {
     admit: (input: AdmitInput) => admit(dependencies, input),
-    perceive: (input: PerceiveInput) => perceive(dependencies, input),
+    perceive: (input: PerceiveInput) => timed(() => perceive(dependencies, input)),
     requestApproval: (input: RequestApprovalInput) => requestApproval(dependencies, input),
     settleApproval: (input: SettleApprovalInput) => settleApproval(dependencies, input),
     settleDeferred: (input: SettleDeferredInput) => settleDeferred(dependencies, input),
-    reflect: (input: ReflectInput) => reflect(dependencies, input),
+    reflect: (input: ReflectInput) => timed(() => reflect(dependencies, input)),
     recordProgress: (input: RecordProgressInput) => recordProgress(dependencies, input),
     recordEnd: (input: RecordEndInput) => recordEnd(dependencies, input),
   };
@@ -40,14 +41,16 @@ export function createRunActivities(dependencies: ActivityDependencies) {
 /** Activities of the model queue. */
 export function createModelActivities(dependencies: ActivityDependencies) {
   return {
-    callModel: (input: CallModelInput) => callModel(dependencies, input),
-    compact: (input: CompactInput) => compact(dependencies, input),
+    callModel: (input: CallModelInput) => timed(() => callModel(dependencies, input)),
+    compact: (input: CompactInput) => timed(() => compact(dependencies, input)),
   };
 }
 
 /** The activity behind every tool: its type is the tool's name and major version. */
 export function createToolActivity(dependencies: ActivityDependencies) {
-  return { default: (input: ExecuteToolInput): Promise<ToolResult> => executeTool(dependencies, input) };
+  return {
+    default: (input: ExecuteToolInput): Promise<ToolResult & Worked> => timed(() => executeTool(dependencies, input)),
+  };
 }
 
 export type RunActivities = ReturnType<typeof createRunActivities>;

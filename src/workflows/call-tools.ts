@@ -2,23 +2,24 @@ import { isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { ExecuteToolInput } from '../domain/run/activity-inputs.ts';
 import type { Decision } from '../domain/run/decision.ts';
 import type { Observation } from '../domain/run/observation.ts';
-import type { ActivityTrouble, ToolResult } from '../domain/run/results.ts';
+import type { ActivityTrouble, ToolResult, Worked } from '../domain/run/results.ts';
 import type { PendingCall } from '../domain/run/run.ts';
 import { describeCall } from '../domain/run/views.ts';
 import { activityOptions } from './activity-options.ts';
 import { troubleOf } from './activity-trouble.ts';
+import type { ActiveMs } from './active-time.ts';
 import type { Shell } from './shell.ts';
 
 type CallTools = Decision & { kind: 'call-tools' };
-type ToolActivities = { readonly [activityType: string]: (input: ExecuteToolInput) => Promise<ToolResult> };
+type ToolActivities = { readonly [activityType: string]: (input: ExecuteToolInput) => Promise<ToolResult & Worked> };
 /** A call that was called off has neither. */
-type Called = { readonly index: number; readonly result?: ToolResult; readonly trouble?: ActivityTrouble };
+type Called = { readonly index: number; readonly result?: ToolResult & Worked; readonly trouble?: ActivityTrouble };
 
 /** Makes the calls of one group at once: reads together, or a single write. One that gives no result does not take the others' with it. */
 export async function callTools(
   shell: Shell,
   { turn, calls }: CallTools,
-  activeMs: () => number,
+  activeMs: ActiveMs,
 ): Promise<Observation & { readonly kind: 'tools-called' }> {
   const retriesBefore = shell.run.retries;
   const called = await Promise.all(calls.map((call) => callTool(shell, turn, call)));
@@ -28,7 +29,7 @@ export async function callTools(
     results: called.flatMap(({ index, result }) => (result === undefined ? [] : [{ index, result }])),
     trouble: trouble ?? null,
     retriesBefore,
-    activeMs: activeMs(),
+    activeMs: activeMs(...called.map(({ result }) => result)),
   };
 }
 

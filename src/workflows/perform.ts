@@ -3,6 +3,7 @@ import type { ModelActivities } from '../activities/create-activities.ts';
 import type { Decision } from '../domain/run/decision.ts';
 import type { Observation } from '../domain/run/observation.ts';
 import type { RunPlan } from '../domain/run/plan.ts';
+import { type ActiveMs, measureActiveTime } from './active-time.ts';
 import { activityOptions, deadlineOf, rows } from './activity-options.ts';
 import { troubleOf } from './activity-trouble.ts';
 import { awaitApproval } from './await-approval.ts';
@@ -19,11 +20,11 @@ type Performed = Exclude<Decision, { kind: 'end' | 'continue-as-new' }>;
  * does depends on the decision, the state and recorded results.
  */
 export async function perform(shell: Shell, decision: Performed): Promise<Observation> {
-  const startedAt = Date.now();
+  const measured = measureActiveTime();
   const isPatient = shell.run.blocked !== null;
   const isWait = decision.kind === 'await-approval' || decision.kind === 'await-deferred';
   // Time that the run is blocked is not work, and neither is the wait before a result that could not be written.
-  const activeMs = (): number => (isPatient || isWait ? 0 : Date.now() - startedAt);
+  const activeMs: ActiveMs = (...results) => (isPatient || isWait ? 0 : measured(...results));
   try {
     switch (decision.kind) {
       case 'pause':
@@ -49,14 +50,14 @@ export async function perform(shell: Shell, decision: Performed): Promise<Observ
         return (await untilCalledOff(shell, () => runActivityOf(shell, decision, activeMs))) ?? { kind: 'called-off' };
     }
   } catch (error) {
-    return { kind: 'activity-failed', trouble: troubleOf(error), activeMs: activeMs() };
+    return { kind: 'activity-failed', trouble: troubleOf(error), activeMs: activeMs(undefined) };
   }
 }
 
 async function runActivityOf(
   shell: Shell,
   decision: Performed & { kind: 'admit' | 'perceive' | 'call-model' | 'compact' | 'reflect' },
-  activeMs: () => number,
+  activeMs: ActiveMs,
 ): Promise<Observation> {
   const { run } = shell;
   const { tenant } = run.start;
@@ -70,22 +71,19 @@ async function runActivityOf(
       const { inputs } = decision;
       const summary = `before turn ${run.turn + 1} · ${inputs.length} ${inputs.length === 1 ? 'message' : 'messages'}`;
       const result = await rows(shell.run, summary).perceive({ tenant, turn: run.turn, inputs, ...patience });
-      return { kind: 'perceived', ids: inputs.map((input) => input.id), result, activeMs: activeMs() };
+      return { kind: 'perceived', ids: inputs.map((input) => input.id), result, activeMs: activeMs(result) };
     }
     case 'call-model': {
       const { turn, delta } = decision;
       const { callModel } = models(shell, planOf(shell), modelSummary(turn, run.results.length));
       const result = await callModel({ tenant, turn, head: run.head, delta, ...patience });
-      return { kind: 'model-called', result, activeMs: activeMs() };
+      return { kind: 'model-called', result, activeMs: activeMs(result) };
     }
     case 'compact': {
       const { turn, head, through } = decision;
       const { compact } = models(shell, planOf(shell), `compact turns 1 to ${through}`);
-      return {
-        kind: 'compacted',
-        result: await compact({ tenant, turn, head, through, ...patience }),
-        activeMs: activeMs(),
-      };
+      const result = await compact({ tenant, turn, head, through, ...patience });
+      return { kind: 'compacted', result, activeMs: activeMs(result) };
     }
     case 'reflect': {
       const result = await rows(shell.run, `turn ${decision.turn} · check the answer`).reflect({
@@ -93,7 +91,7 @@ async function runActivityOf(
         head: run.head ?? '',
         ...patience,
       });
-      return { kind: 'reflected', result, activeMs: activeMs() };
+      return { kind: 'reflected', result, activeMs: activeMs(result) };
     }
   }
 }

@@ -15,6 +15,8 @@ const OUTAGE_MS = Number(process.env['OUTAGE_MINUTES'] ?? 5) * 60_000;
 const RUNS = 50;
 /** What is promised: every run has done something new within this time of the return. */
 const MOVING_MS = 60_000;
+/** Less than an outage takes: time in which nobody can work is no work. */
+const LIMITS = { activeMs: 60_000 };
 /** Long enough to be under way when the outage begins, and far from the end. */
 const PLAN: Plan = {
   turns: Array.from({ length: 6 }, (_, turn) => [{ tool: 'lookUp', input: { case: `turn-${turn}`, ms: 2_000 } }]),
@@ -53,7 +55,7 @@ describe('when something is away for minutes', function () {
       const worker = group.worker('', providerEnvironment(provider.baseUrl));
       await worker.ready;
       const readsBefore = lab.destination.reads.length;
-      const handles = await Promise.all(Array.from({ length: RUNS }, () => group.start(PLAN)));
+      const handles = await Promise.all(Array.from({ length: RUNS }, () => group.start(PLAN, LIMITS)));
       await until('every run is under way', () => lab.destination.reads.length >= readsBefore + RUNS);
 
       await goAway();

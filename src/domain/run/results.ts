@@ -18,6 +18,9 @@ export type AdmitResult =
   | { readonly kind: 'already-ended'; readonly end: RunEnd }
   | { readonly kind: 'refused'; readonly reason: string };
 
+/** What an activity adds to its result: milliseconds that its last attempt worked. */
+export type Worked = { readonly ms?: number };
+
 /** What `perceive` wrote. References are in the order of the inputs; one that was applied before has none. */
 export type PerceiveResult = {
   readonly inputs: readonly string[];
