@@ -1,7 +1,7 @@
 // Goal: every command line in the documents does what its page says: it ends with 0 against living servers.
 // Method: commands are read from blocks of code and from tables, run one by one, and given a run, an approval or an effect of their own.
 import assert from 'node:assert/strict';
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Workers } from '../../src/workers/start-workers.ts';
 import { capturedCli, type Ended } from '../cli/captured-cli.ts';
@@ -10,6 +10,7 @@ import { testFolder } from '../support/servers.ts';
 import { examplesOf, plantExamples, type PlantedExamples } from '../tidy/examples.ts';
 import { parseMarkdown } from '../tidy/markdown.ts';
 import { readFiles, readText, ROOT } from '../tidy/repository.ts';
+import { linkAgents } from './link-agents.ts';
 import { createSubjects, type Subjects } from './subjects.ts';
 
 /** Commands that other tests run as their pages say, because they bring servers of their own or talk to a terminal. */
@@ -84,14 +85,6 @@ async function inAnotherFolder(): Promise<ReturnType<typeof capturedCli>> {
   const cwd = await testFolder();
   await mkdir(join(cwd, 'agents'));
   return capturedCli({}, { cwd });
-}
-
-/** Makes a folder of agents from those of other folders. */
-async function linkAgents(folder: string, sources: readonly string[]): Promise<void> {
-  await mkdir(folder);
-  for (const source of sources) {
-    for (const name of await readdir(source)) await symlink(join(source, name), join(folder, name));
-  }
 }
 
 /** Reads what follows `perdure` in blocks for a shell and in the cells of tables, each line once. */

@@ -43,6 +43,8 @@ export type PlantedExamples = {
   readonly loadAgents: (document: string) => Promise<readonly string[]>;
   /** Where the agents of a document are. */
   readonly agentsOf: (document: string) => string;
+  /** Where an example is. */
+  readonly pathOf: (example: Example) => string;
   readonly remove: () => Promise<void>;
 };
 
@@ -70,6 +72,7 @@ export async function plantExamples(examples: readonly Example[]): Promise<Plant
   return {
     typeCheck: () => compile(tree),
     loadAgents: async (document) => [...(await loadAgents(join(folderOf(document), 'agents'))).keys()],
+    pathOf: ({ document, path }) => join(folderOf(document), path),
     agentsOf: (document) => join(folderOf(document), 'agents'),
     remove: () => rm(tree, { recursive: true, force: true }),
   };
