@@ -100,10 +100,11 @@ describe('when something is away for minutes', function () {
     );
     const task = raw.pendingWorkflowTask;
     const phase = await lab.phaseOf(handle.workflowId);
-    return `${handle.workflowId} ${status.name} ${phase} task ${task?.attempt ?? '-'} ${pending?.join(', ') ?? ''}`;
+    const outcome = status.name === 'RUNNING' ? '' : JSON.stringify((await handle.result()).outcome);
+    return `${handle.workflowId} ${status.name} ${phase} task ${task?.attempt ?? '-'} ${outcome} ${pending?.join(', ') ?? ''}`;
   }
 
-  /** Waits until each run has finished an attempt that it began after the moment, and gives how long each took. */
+  /** Waits until each run has finished an attempt that it began after the moment, or has completed, and gives how long each took. */
   async function movesAfter(moment: number, handles: readonly Handle[]): Promise<number[]> {
     const database = new Client({ connectionString: servers.postgres.url });
     await database.connect();
@@ -112,14 +113,18 @@ describe('when something is away for minutes', function () {
       'every run moves',
       async () => {
         const { rows } = await database.query<{ run_id: string; at: Date }>(
-          `select run_id, min(closed_at) as at from perdure.observations
-             where run_id = any($1) and opened_at > $2 and outcome not in ('failed', 'cancelled') group by run_id`,
+          `select run_id, min(at) as at from (
+             select run_id, closed_at as at from perdure.observations
+               where opened_at > $2 and outcome not in ('failed', 'cancelled')
+             union all
+             select id, greatest(ended_at, $2) from perdure.runs where run_end->'outcome'->>'kind' = 'completed') as done
+             where run_id = any($1) group by run_id`,
           [handles.map(({ workflowId }) => workflowId), new Date(moment)],
         );
         moved = new Map(rows.map(({ run_id, at }) => [run_id, at.getTime() - moment]));
         return moved.size === handles.length;
       },
-      MOVING_MS * 3,
+      MOVING_MS,
     );
     await database.end();
     return [...moved.values()];
