@@ -10,7 +10,7 @@ export type ConversationPlace = {
   readonly conversationId: string;
 };
 
-/** One run of a conversation: the first, or one that went on where the one before had ended. */
+/** One run of a conversation: the first, or one that went on where the one before had ended; the newest that has taken it up stands for it. */
 export type ConversationPart = {
   /** Counted from 1. */
   readonly number: number;
@@ -46,8 +46,11 @@ export async function findParts(
     const ids = Array.from({ length: PARTS_PER_READ }, (_, index) => runIdOfPart(place, first + index));
     const found = await reader.conversation(place.tenant, ids, messageKey);
     const last = found.parts.at(-1);
-    if (last !== undefined) newest = { ...last, number: first + ids.indexOf(last.agentRunId) };
+    if (last !== undefined) {
+      const { startedAs, agentRunId, end } = last;
+      newest = { number: first + ids.indexOf(startedAs), agentRunId, end };
+    }
     message = found.message ?? message;
-    if (last === undefined || last.agentRunId !== ids.at(-1)) return { newest, message };
+    if (last === undefined || last.startedAs !== ids.at(-1)) return { newest, message };
   }
 }

@@ -100,13 +100,21 @@ async function* followReply(
     const isOver = Date.now() >= askAtMs && (await isClosed(context, agentRunId));
     if (Date.now() >= askAtMs) askAtMs = Date.now() + TEMPORAL_POLL_MS;
     const { parts, message: taken } = await reader.conversation(tenant, [agentRunId], message.body.id);
+    const [part] = parts;
+    const answering = taken?.agentRunId ?? part?.agentRunId ?? agentRunId;
+    if (delivery.kind === 'delivered' && answering !== agentRunId) {
+      // The run has ended, and another one has taken it up.
+      delivery = { kind: 'delivered', agentRunId: answering };
+      continue;
+    }
     const timeline = taken === null ? [] : await reader.timeline(tenant, agentRunId);
-    yield* memory.news(timeline.filter((entry) => taken !== null && entry.turn > taken.turnsBefore));
+    yield* memory.news(timeline.filter((entry) => taken !== null && turnOf(entry) > taken.turnsBefore));
     const reply = taken === null ? null : replyOf(taken, timeline);
     if (reply !== null) return yield { kind: 'reply', reply };
-    const hasEnded = delivery.kind === 'ended' || isOver || (parts[0]?.end ?? null) !== null;
+    const isNewest = part?.agentRunId === agentRunId;
+    const hasEnded = delivery.kind === 'ended' || isOver || (isNewest && part.end !== null);
     if (hasEnded) {
-      const end = parts[0]?.end ?? null;
+      const end = isNewest ? part.end : ((await reader.run(tenant, agentRunId))?.end ?? null);
       if (taken !== null) return yield { kind: 'reply', reply: { kind: 'ended', agentRunId, end, wasTaken: true } };
       // The run ended before it took the message in: there may be another one to take it.
       if (delivery.kind === 'delivered') delivery = await deliverMessage(context, reader, message);
@@ -136,9 +144,14 @@ async function newApprovals(
 
 function replyOf({ agentRunId, heardAt, reply }: MessageRecord, timeline: readonly TimelineEntry[]): Reply | null {
   if (reply === null || heardAt === null) return null;
-  const entries = timeline.filter(({ turn }) => turn >= heardAt && turn <= reply.turn);
+  const entries = timeline.filter((entry) => turnOf(entry) >= heardAt && turnOf(entry) <= reply.turn);
   const kind = reply.kind === 'answer' ? 'answered' : 'asked';
   return { kind, agentRunId, text: reply.text, usage: usageOf(entries, reply.turn - heardAt + 1) };
+}
+
+/** A compaction makes room for the turn after the one that it follows. */
+function turnOf({ kind, turn }: TimelineEntry): number {
+  return kind === 'compact' ? turn + 1 : turn;
 }
 
 function usageOf(entries: readonly TimelineEntry[], turns: number): ReplyUsage {

@@ -41,7 +41,7 @@ export async function retryRun(
   return launchRun(context, {
     ...start,
     // A run without a turn may have ended before its input was read.
-    input: record.turns === 0 ? await readFirstInput(context, agentRunId) : '',
+    ...(record.turns === 0 ? await readFirstInput(context, agentRunId) : { input: '' }),
     retryOf: { runId: agentRunId, ...(fromTurn === undefined ? {} : { fromTurn }) },
   });
 }

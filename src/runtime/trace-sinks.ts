@@ -40,9 +40,9 @@ export function workflowSinks(processor: SpanProcessor, resource: Resource): Tra
 }
 
 /** The info is a copy from the workflow's isolate: of search attributes only the plain form survives that. */
-function attributesOf({ workflowId, runId, searchAttributes }: Info): Attributes {
+function attributesOf({ workflowId, runId, workflowType, searchAttributes }: Info): Attributes {
   const known: Record<string, unknown> = {
-    [ATTRIBUTES.run]: workflowId,
+    ...(workflowType === 'agentRun' ? { [ATTRIBUTES.run]: workflowId } : {}),
     [ATTRIBUTES.execution]: runId,
     [ATTRIBUTES.tenant]: searchAttributes['PerdureTenant']?.[0],
     [ATTRIBUTES.agent]: searchAttributes['PerdureAgent']?.[0],

@@ -68,12 +68,21 @@ export async function readCallStandings(
       (verdict.kind === 'ask' ? answers[questions.indexOf(call)] : null) ??
       own.find(({ result_ref: result }) => result !== null)?.result_ref ??
       reads.get(index);
-    const standing =
-      deferred.get(index) ??
-      (ref === undefined || ref === null ? effectOf(call, own, attempts) : ({ kind: 'result', ref } as const));
+    const noted =
+      ref === undefined || ref === null ? effectOf(call, own, attempts) : ({ kind: 'result', ref } as const);
+    const row = deferred.get(index);
+    const isBegun = reads.has(index) || attempts.some((each) => isOwnSuccess(each, call));
+    const standing = row === 'opened' ? (isBegun ? AWAITED : noted) : (row ?? noted);
     if (standing !== null) standings.set(index, standing);
   }
   return standings;
+}
+
+const AWAITED = { kind: 'awaited' } as const;
+
+/** A deferred tool that returned has begun its work, also where the worker died before the call's row said so. */
+function isOwnSuccess({ call_index: at, is_own: isOwn, state }: Attempt, { index }: TakenCall): boolean {
+  return at === index && isOwn && state === 'succeeded';
 }
 
 /** Says how the write of a call stands; null when it was not begun, or when it is certain that nothing was sent. */
@@ -112,26 +121,28 @@ async function readReads(db: Db, tenant: string, run: CallsOf, turn: number): Pr
   return new Map(rows.map(({ call_index: index, ref }) => [index, ref]));
 }
 
-/** A deferred call's own row speaks for it: its effect and its observation know only that the work was begun. */
+/**
+ * A deferred call's own row speaks for it once the work was begun: its effect and its observation know only that. `opened` is one whose tool
+ * has its token; it may never have been asked, or have refused.
+ */
 async function readDeferred(
   db: Db,
   tenant: string,
   run: CallsOf,
   turn: number,
-): Promise<ReadonlyMap<number, CallStanding>> {
+): Promise<ReadonlyMap<number, CallStanding | 'opened'>> {
   const rows = await db
     .selectFrom('deferred_calls')
-    .select(['call_index', 'state', 'result_ref'])
+    .select(['call_index', 'note_ref', 'result_ref'])
     .where('tenant', '=', tenant)
     .where('run_id', '=', run.id)
     .where('turn', '=', turn)
-    .where('state', '<>', 'beginning')
     .execute();
   return new Map(
-    rows.map(({ call_index: index, result_ref: ref }) => [
-      index,
-      ref === null ? { kind: 'awaited' } : { kind: 'result', ref },
-    ]),
+    rows.map(({ call_index: index, note_ref: note, result_ref: ref }): [number, CallStanding | 'opened'] => {
+      if (ref !== null) return [index, { kind: 'result', ref }];
+      return [index, note === null ? 'opened' : AWAITED];
+    }),
   );
 }
 

@@ -6,6 +6,9 @@ import type { ConversationRecord, MessageRecord } from '../domain/schemas/run-re
 import type { Db, StoredReply } from './database.ts';
 import type { Transcripts } from './transcripts.ts';
 
+/** A run of a line: `part` is the run asked for that it is, or has taken up. */
+type LineRun = { readonly part: string; readonly id: string; readonly run_end: RunEnd | null };
+
 type Message = {
   readonly run_id: string;
   readonly turn: number;
@@ -43,38 +46,86 @@ export async function readConversation(
   runIds: readonly string[],
   key: string | null,
 ): Promise<ConversationRecord> {
-  const ids = sql<string>`any(${[...runIds]})`;
-  const runs = await db
-    .selectFrom('runs')
-    .select(['id', 'run_end'])
-    .where('tenant', '=', tenant)
-    .where('id', '=', ids)
-    .execute();
-  const parts = runIds.flatMap((agentRunId) => {
-    const row = runs.find(({ id }) => id === agentRunId);
-    return row === undefined ? [] : [{ agentRunId, end: row.run_end }];
+  const runs = await readLines(db, tenant, runIds);
+  const parts = runIds.flatMap((startedAs) => {
+    const newest = runs.findLast(({ part }) => part === startedAs);
+    return newest === undefined ? [] : [{ startedAs, agentRunId: newest.id, end: newest.run_end }];
   });
   if (key === null) return { parts, message: null };
+  const line = [...(await readTakenUp(db, tenant, runIds)), ...runs.map(({ id }) => id)];
   const messages = await db
     .selectFrom('run_messages')
     .select(['run_id', 'turn', 'kind', 'ref'])
     .where('tenant', '=', tenant)
-    .where('run_id', '=', ids)
+    .where('run_id', '=', sql<string>`any(${line})`)
     .where('id_hash', '=', messageHash(key))
     .execute();
   // A worker that was given up may claim a message for a run that has ended: the newest part is the one that answers.
-  const newest = runIds.toReversed().flatMap((id) => messages.find((message) => message.run_id === id) ?? [])[0];
+  const newest = line.toReversed().flatMap((id) => messages.find((message) => message.run_id === id) ?? [])[0];
   return { parts, message: newest === undefined ? null : await describe(db, transcripts, tenant, newest) };
 }
 
+/** Reads the runs asked for with those that have taken them up, in the order of the parts and of their admission. */
+async function readLines(db: Db, tenant: string, runIds: readonly string[]): Promise<readonly LineRun[]> {
+  const { rows } = await sql<LineRun>`
+    with recursive line as (
+      select id as part, id, run_end, created_at from perdure.runs where tenant = ${tenant} and id = any(${[...runIds]})
+      union all
+      select line.part, s.id, s.run_end, s.created_at
+        from line join perdure.runs s on s.tenant = ${tenant} and s.retry_of = line.id)
+    select part, id, run_end from line order by array_position(${[...runIds]}::text[], part), created_at, id`.execute(
+    db,
+  );
+  return rows;
+}
+
+/** Lists the runs that these have taken up, the oldest first. */
+async function readTakenUp(db: Db, tenant: string, runIds: readonly string[]): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`
+    with recursive line as (
+      select retry_of as id from perdure.runs
+       where tenant = ${tenant} and id = any(${[...runIds]}) and retry_of is not null
+      union
+      select r.retry_of from line join perdure.runs r on r.tenant = ${tenant} and r.id = line.id
+       where r.retry_of is not null)
+    select r.id from line join perdure.runs r on r.tenant = ${tenant} and r.id = line.id order by r.created_at`.execute(
+    db,
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** The first reply counts, of the run that took the message in or of one that has taken that one up with it. */
 async function describe(db: Db, transcripts: Transcripts, tenant: string, message: Message): Promise<MessageRecord> {
-  const { run_id: agentRunId, turn: turnsBefore, kind, ref } = message;
-  const record = { agentRunId, kind, turnsBefore, heardAt: null, reply: null };
+  const { run_id: takenBy, turn: turnsBefore, kind, ref } = message;
+  let record: MessageRecord = { agentRunId: takenBy, kind, turnsBefore, heardAt: null, reply: null };
   if (ref === null) return record;
-  const heardAt = await findHearing(db, tenant, message);
-  if (heardAt === null) return record;
-  const heard = await readHeard(db, tenant, agentRunId, heardAt);
-  return { ...record, heardAt, reply: await findReply(transcripts, heard) };
+  for (const { id, turn } of await readHearers(db, tenant, message)) {
+    const before = record.heardAt === null ? null : Math.max(record.heardAt, turn + 1);
+    const heardAt = (await findHearing(db, tenant, { ...message, run_id: id })) ?? before;
+    const heard = heardAt === null ? null : await readHeard(db, tenant, id, heardAt);
+    const reply = heard === null ? null : await findReply(transcripts, heard);
+    record = { agentRunId: id, kind, turnsBefore, heardAt, reply };
+    if (reply !== null) break;
+  }
+  return record;
+}
+
+/** Lists the run that took a message in and those that took it up from a later place, the oldest first, with the turns that each took over. */
+async function readHearers(
+  db: Db,
+  tenant: string,
+  { run_id, turn }: Message,
+): Promise<readonly { readonly id: string; readonly turn: number }[]> {
+  const { rows } = await sql<{ id: string; turn: number }>`
+    with recursive line as (
+      select id, coalesce((taken ->> 'turn')::int, 0) as turn, created_at
+        from perdure.runs where tenant = ${tenant} and id = ${run_id}
+      union all
+      select s.id, (s.taken ->> 'turn')::int, s.created_at
+        from line join perdure.runs s on s.tenant = ${tenant} and s.retry_of = line.id
+       where (s.taken ->> 'turn')::int >= ${turn})
+    select id, turn from line order by created_at, id`.execute(db);
+  return rows;
 }
 
 /**

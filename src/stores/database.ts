@@ -79,6 +79,7 @@ export type Database = {
     kind: string;
     principal: string;
     ref: string | null;
+    files: string[] | null;
     created_at: DefaultMoment;
   };
   model_replies: {

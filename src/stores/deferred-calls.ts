@@ -37,6 +37,8 @@ export function createDeferredCalls(db: Db) {
     /** Gives the token of a call that an earlier attempt has opened; null where none has. */
     tokenOf: (tenant: string, position: DeferredPosition) => tokenOf(db, tenant, position),
     letWait: (tenant: string, token: string, wait: DeferredWait) => letWait(db, tenant, token, wait),
+    /** Finds the same call of a run that this one has taken up, whose begun work left this note; null where there is none. */
+    begunBefore: (tenant: string, call: DeferredPosition, noteRef: string) => begunBefore(db, tenant, call, noteRef),
     standing: (tenant: string, token: string) => standing(db, tenant, token),
     settle: (tenant: string, token: string, settlement: DeferredSettlement) => settle(db, tenant, token, settlement),
   };
@@ -94,6 +96,25 @@ async function letWait(db: Db, tenant: string, token: string, { timeoutMs, noteR
     .where('state', '=', 'beginning')
     .execute();
   return (await standing(db, tenant, token)).deadlineAt.getTime();
+}
+
+async function begunBefore(
+  db: Db,
+  tenant: string,
+  { runId, turn, callIndex }: DeferredPosition,
+  noteRef: string,
+): Promise<{ readonly resultRef: string | null } | null> {
+  const { rows } = await sql<{ result_ref: string | null }>`
+    with recursive line as (
+      select retry_of as id from perdure.runs where tenant = ${tenant} and id = ${runId} and retry_of is not null
+      union
+      select r.retry_of from line join perdure.runs r on r.tenant = ${tenant} and r.id = line.id
+       where r.retry_of is not null)
+    select d.result_ref from line join perdure.deferred_calls d
+        on d.tenant = ${tenant} and d.run_id = line.id and d.turn = ${turn} and d.call_index = ${callIndex}
+     where d.note_ref = ${noteRef}
+     order by d.result_ref is null, d.created_at limit 1`.execute(db);
+  return rows[0] === undefined ? null : { resultRef: rows[0].result_ref };
 }
 
 async function standing(db: Db, tenant: string, token: string): Promise<StandingDeferred> {

@@ -1,7 +1,5 @@
 import { sql } from 'kysely';
 import type { RunLimits } from '../domain/release/release.ts';
-import { messageHash } from '../domain/run/messages.ts';
-import { FIRST_INPUT_ID } from '../domain/run/open-run.ts';
 import type { Answer, RunEnd } from '../domain/run/run-end.ts';
 import { NOTHING_TAKEN, type Taken, type TakenCall } from '../domain/run/taken.ts';
 import { type CallStanding, readCallStandings } from './call-standings.ts';
@@ -35,7 +33,13 @@ export type Stop = Omit<Taken, 'calls' | 'inputs'> & {
 
 type Place = { readonly db: Db; readonly transcripts: Transcripts; readonly tenant: string };
 type Reply = { readonly turn: number; readonly heard: number; readonly calls: number };
-type Message = { readonly turn: number; readonly kind: string; readonly ref: string | null; readonly isFirst: boolean };
+type Message = {
+  readonly turn: number;
+  readonly kind: string;
+  readonly ref: string | null;
+  readonly files: readonly string[];
+  readonly isFirst: boolean;
+};
 
 /** Reads ended runs so that another one can go on from them. It only reads: an ended run stays as it was. */
 export function createEndedRuns(db: Db, transcripts: Transcripts) {
@@ -75,7 +79,7 @@ async function stopOf(place: Place, run: EndedRun): Promise<Stop> {
   const inputs = unheard(run.taken, replies, isInputHeard ? messages : messages.filter(({ isFirst }) => !isFirst));
   return {
     // What is not a turn may have moved the head since the last reply.
-    head: (run.end?.turns === turn ? run.head : null) ?? kept?.head ?? run.taken.head,
+    head: (run.end?.turns === turn ? run.head : null) ?? kept?.head ?? run.taken.head ?? run.head,
     turn,
     results: kept === null ? run.taken.results : [],
     inputs,
@@ -89,8 +93,10 @@ async function stopOf(place: Place, run: EndedRun): Promise<Stop> {
 /** Finds what was said and is in no reply yet, as the run itself did turn by turn: each reply hears results first, then inputs. */
 function unheard(taken: Taken, replies: readonly Reply[], messages: readonly Message[]): readonly (string | null)[] {
   const saidAt = new Map<number, (string | null)[]>();
-  for (const { turn, kind, ref } of messages) {
-    if (kind === 'input' || kind === 'guidance') saidAt.set(turn, [...(saidAt.get(turn) ?? []), ref]);
+  for (const { turn, kind, ref, files } of messages) {
+    // An answer is among the results; what came with it is said beside it.
+    const said = kind === 'input' || kind === 'guidance' ? [ref, ...files] : files;
+    saidAt.set(turn, [...(saidAt.get(turn) ?? []), ...said]);
   }
   let inputs: readonly (string | null)[] = [...taken.inputs, ...(saidAt.get(taken.turn) ?? [])];
   let results = taken.results.length + taken.calls.length;
@@ -110,7 +116,8 @@ async function before(place: Place, run: EndedRun, turn: number): Promise<Taken 
   }
   const reply = await readReply(place, run, turn);
   if (reply === null) return null;
-  const { head, delta } = await transcripts.promptOf(tenant, run.scope, reply.head, reply.heard);
+  const { head, delta: prompted } = await transcripts.promptOf(tenant, run.scope, reply.head, reply.heard);
+  const delta = prompted.length === reply.heard ? prompted : await saidOf(place, run, prompted);
   const results =
     turn - 1 === run.taken.turn
       ? run.taken.results.length + run.taken.calls.length
@@ -125,6 +132,12 @@ async function before(place: Place, run: EndedRun, turn: number): Promise<Taken 
     isAnswered: false,
     isInputHeard: true,
   };
+}
+
+/** Leaves out what was recalled: the turn that is made anew recalls it again. */
+async function saidOf({ transcripts, tenant }: Place, run: EndedRun, delta: readonly string[]) {
+  const parts = await Promise.all(delta.map(async (ref) => transcripts.readPart(tenant, run.scope, ref)));
+  return delta.filter((_, index) => parts[index]?.kind !== 'recalled');
 }
 
 /** Finds the newest whole answer before a turn. */
@@ -162,11 +175,12 @@ async function readReplies({ db, tenant }: Place, run: EndedRun): Promise<readon
 async function readMessages({ db, tenant }: Place, run: EndedRun): Promise<readonly Message[]> {
   const rows = await db
     .selectFrom('run_messages')
-    .select(['turn', 'kind', 'ref', 'id_hash'])
+    .select(['turn', 'kind', 'ref', 'files'])
     .where('tenant', '=', tenant)
     .where('run_id', '=', run.id)
     .orderBy('created_at')
     .execute();
-  const first = messageHash(FIRST_INPUT_ID);
-  return rows.map(({ id_hash: hash, ...row }) => ({ ...row, isFirst: hash === first }));
+  // Whatever its key is, what a run was started with is the first that is said to it.
+  const first = rows.find(({ kind }) => kind === 'input');
+  return rows.map((row) => ({ ...row, files: row.files ?? [], isFirst: row === first }));
 }

@@ -8,6 +8,7 @@ import { up as createDeferredCalls } from './migrations/0003-deferred.ts';
 import { up as addCompaction } from './migrations/0004-compaction.ts';
 import { up as findMessages } from './migrations/0005-conversation.ts';
 import { up as indexOpenRows } from './migrations/0009-open-rows.ts';
+import { up as noteFiles } from './migrations/0010-message-files.ts';
 
 /** Migrations in their order. A released one never changes. */
 const MIGRATIONS = {
@@ -17,6 +18,7 @@ const MIGRATIONS = {
   '0004-compaction': { up: addCompaction },
   '0005-conversation': { up: findMessages },
   '0009-open-rows': { up: indexOpenRows },
+  '0010-message-files': { up: noteFiles },
 };
 
 /**

@@ -12,6 +12,8 @@ export type RunMessageClaim = {
   readonly principal: string;
   /** Where its text was written; null where it has none, or was not let through. */
   readonly ref?: string | null;
+  /** References of what came with it: files, and notes in the place of those that were left out. */
+  readonly files?: readonly string[];
 };
 
 /** Keeps the ids of messages a run has perceived, for ever: what the run's own memory forgets is caught here. */
@@ -93,6 +95,7 @@ async function insertClaim(db: Db, tenant: string, message: RunMessageClaim): Pr
       kind: message.kind,
       principal: message.principal,
       ref: message.ref ?? null,
+      files: message.files === undefined || message.files.length === 0 ? null : [...message.files],
     })
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();

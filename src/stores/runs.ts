@@ -27,6 +27,8 @@ export type NewRun = RunFacts & {
   readonly keyHash: string;
   readonly plan: RunPlan;
   readonly deadlineAt: number;
+  /** Head of the transcript that it goes on with. */
+  readonly head?: string;
   /** Set where the run takes up another one. */
   readonly retry?: { readonly of: string; readonly taken: Taken };
 };

@@ -35,7 +35,7 @@ async function settle({ run }: Shell, turn: number, call: DeferredCall): Promise
   const { tenant } = run.start;
   const summary = `turn ${turn}: ${call.tool} ${completion === null ? 'is given up' : 'has its result'}`;
   const patience = run.blocked === null ? {} : ({ patient: true } as const);
-  const ref = await rows(run, summary).settleDeferred({ tenant, token, completion, ...patience });
+  const ref = await rows(run, summary).settleDeferred({ tenant, turn, token, completion, ...patience });
   return { kind: 'deferred-settled', index: call.index, ref };
 }
 

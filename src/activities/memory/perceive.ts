@@ -1,4 +1,5 @@
 import type { MessagePart } from '../../domain/model/message-part.ts';
+import type { ModelPolicy } from '../../domain/model/model-policy.ts';
 import { applyGuardrails, type GuardrailOutcome, type InputGuardrail } from '../../domain/policy/guardrail.ts';
 import type { PerceiveInput } from '../../domain/run/activity-inputs.ts';
 import { FIRST_INPUT_ID } from '../../domain/run/open-run.ts';
@@ -34,24 +35,25 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
         continue;
       }
       const guarded = guard(guardrails, waiting);
-      const isRefused = guarded.verdict === 'block' && isFirst(waiting);
+      const isBlocked = guarded.verdict === 'block' && isFirst(waiting);
+      const { files, leftOut } = await attachFiles(dependencies, { tenant, scope: facts.scope }, models, waiting);
+      const isRefused = isBlocked || (leftOut !== null && isFirst(waiting));
       // Written before it is claimed, so that a claim names what a run that takes up this one will find.
       const ref = isRefused
         ? null
         : await stores.transcripts.writePart(tenant, facts.scope, toPart(waiting, guarded.text));
-      if (!(await stores.runMessages.claim(tenant, { ...claim, ref }, auditOf(runId, waiting, guarded)))) {
+      const heard = isRefused ? { ref } : { ref, files };
+      if (!(await stores.runMessages.claim(tenant, { ...claim, ...heard }, auditOf(runId, waiting, guarded)))) {
         ignored.push(waiting.id);
         continue;
       }
-      if (ref === null) return { inputs: [], blockedBy: guarded.matched.join(', ') };
+      if (ref === null) {
+        const why = isBlocked ? { blockedBy: guarded.matched.join(', ') } : { refused: leftOut ?? '' };
+        return { inputs: [], ...why };
+      }
       if (waiting.kind === 'answer') answer = ref;
       else refs.push(ref);
-      for (const file of filesOf(waiting)) {
-        const attached = await attach(stores.transcripts, { tenant, scope: facts.scope }, models, file);
-        if (attached.kind === 'left-out' && isFirst(waiting)) return { inputs: [], refused: attached.problem };
-        const note = (part: MessagePart) => stores.transcripts.writePart(tenant, facts.scope, part);
-        refs.push(attached.kind === 'taken' ? file : await note(attached.note));
-      }
+      refs.push(...files);
     }
     await failpoint('run:perceived');
     return {
@@ -60,6 +62,25 @@ export async function perceive(dependencies: ActivityDependencies, input: Percei
       ...(ignored.length === 0 ? {} : { ignored }),
     };
   });
+}
+
+/** Takes what came with a message: the files that the model reads, and notes in the place of others. `leftOut` says why the first one was. */
+async function attachFiles(
+  { stores: { transcripts } }: ActivityDependencies,
+  place: { readonly tenant: string; readonly scope: string },
+  models: ModelPolicy,
+  input: TextInput,
+): Promise<{ readonly files: readonly string[]; readonly leftOut: string | null }> {
+  const files: string[] = [];
+  let leftOut: string | null = null;
+  for (const file of filesOf(input)) {
+    const attached = await attach(transcripts, place, models, file);
+    if (attached.kind === 'left-out') leftOut ??= attached.problem;
+    files.push(
+      attached.kind === 'taken' ? file : await transcripts.writePart(place.tenant, place.scope, attached.note),
+    );
+  }
+  return { files, leftOut };
 }
 
 function filesOf(input: TextInput): readonly string[] {

@@ -48,6 +48,7 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
     if (previous !== null && subject !== null && subject !== previous.scope) {
       return { kind: 'refused', reason: 'the run that it goes on from is about another subject' };
     }
+    const head = previous === null || previous.head === null ? {} : { head: previous.head };
     const { plan, end } = await stores.runs.admit(tenant, {
       id,
       agent: agent.name,
@@ -61,10 +62,11 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
       keyHash: contentHash([tenant, start.kind, start.startKey]),
       plan: buildPlan(agent, release, releaseId, settings, start.limits ?? {}),
       deadlineAt: start.deadlineAt,
+      ...head,
     });
     await failpoint('run:admitted');
     if (end !== null) return { kind: 'already-ended', end };
-    return { kind: 'admitted', plan, ...(previous === null || previous.head === null ? {} : { head: previous.head }) };
+    return { kind: 'admitted', plan, ...head };
   });
 }
 

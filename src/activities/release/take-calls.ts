@@ -7,6 +7,7 @@ import { contractDrift } from '../../domain/tool/drift.ts';
 import type { CallStanding } from '../../stores/call-standings.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { judgeCall } from '../model/judge-call.ts';
+import { notComing } from '../tool/defer-call.ts';
 import { toolCallId } from '../tool/tool-call-id.ts';
 import type { Stopped } from './take-up.ts';
 
@@ -88,7 +89,7 @@ async function lostResult(
   { run, stop }: Stopped,
   { index, tool }: TakenCall,
 ): Promise<Result> {
-  const output = `${tool} was begun, and its result had not come when the run was ended; it does not come any more. Find out what became of it before you begin it again.`;
+  const output = notComing(tool);
   const id = toolCallId(stop.turn, index);
   const part: MessagePart = { kind: 'tool-result', toolCallId: id, toolName: tool, isError: true, output };
   return { index, ref: await stores.transcripts.writePart(tenant, run.scope, part) };

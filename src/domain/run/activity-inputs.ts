@@ -48,6 +48,8 @@ export type SettleApprovalInput = OfRun & {
 };
 
 export type SettleDeferredInput = OfRun & {
+  /** For logs and traces; the token says which call it is. */
+  readonly turn: number;
   readonly token: string;
   /** Null when the deadline has passed. */
   readonly completion: Completion | null;

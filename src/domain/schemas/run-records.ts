@@ -145,14 +145,15 @@ export type DeferredFilter = { readonly agentRunId?: string; readonly state?: st
 
 /** What the database knows of a conversation: which of its runs there are, and what became of one message. */
 export type ConversationRecord = {
-  /** Those of the runs asked for that have a row, in the same order. */
-  readonly parts: readonly { readonly agentRunId: string; readonly end: RunEnd | null }[];
+  /** Those of the runs asked for that have a row, in the same order: `startedAs`, and the newest run that has taken it up, else itself. */
+  readonly parts: readonly { readonly startedAs: string; readonly agentRunId: string; readonly end: RunEnd | null }[];
   /** Null until a run has taken the message in. */
   readonly message: MessageRecord | null;
 };
 
 /** A message that a run has taken in. */
 export type MessageRecord = {
+  /** The run that answers it: another one than took it in, where that one has been taken up. */
   readonly agentRunId: string;
   /** `input` and `answer` are what is said to an agent; other kinds steer the run. */
   readonly kind: string;

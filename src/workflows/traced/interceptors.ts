@@ -94,6 +94,8 @@ class RunInbound extends OpenTelemetryInboundInterceptor {
       const endOpen = (): void => this.#traced.open.forEach((span) => span.end());
       const tellEnd = (end: unknown): void => {
         endOpen();
+        // What starts a scheduled run is no run.
+        if (workflowInfo().workflowType !== 'agentRun') return;
         const { tenant, agent } = startOf(input.args[0] as object);
         perdure.runEnded({ tenant, agent, end: end as RunEnd, startedAt, endedAt: Date.now(), carrier });
       };

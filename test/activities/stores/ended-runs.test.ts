@@ -73,6 +73,13 @@ describe('an ended run', () => {
     return begun.kind === 'send' ? begun.lease : assert.fail();
   };
 
+  const deferred = () => ({ runId: id, turn: 1, callIndex: 0, tool: 'pay@1', timeoutMs: 60_000 });
+  const endRun = async () => {
+    const used = { turns: 1, toolCalls: 1, tokens: 0, costPico: '0' };
+    const end = { outcome: { kind: 'expired' }, answer: null, release: null, ...used } as const;
+    return stores.runs.recordEnd(stores.tenant, id, null, end, 'ann');
+  };
+
   describe('what was said', () => {
     it('is what the replies have not heard, in its order', async () => {
       await say(0, FIRST_INPUT_ID, 'first');
@@ -144,6 +151,30 @@ describe('an ended run', () => {
       const other = await begin(randomId('key'), 'hash-of-another-reply');
       await stores.effects.settle(stores.tenant, other, { state: 'succeeded', ref: 'else', how: 'replied' });
       assert.equal(await standing(), null);
+    });
+
+    for (const [what, outcome, expected] of [
+      ['never asked', null, null],
+      ['refused', { state: 'failed', ref: 'said no' }, { kind: 'result', ref: 'said no' }],
+      ['begun, and nobody came to note it', { state: 'succeeded', ref: 'note' }, { kind: 'awaited' }],
+    ] as const) {
+      it(`is awaited only where its deferred work was begun: ${what}`, async () => {
+        await reply(1, 0, allow);
+        await stores.deferredCalls.open(stores.tenant, deferred());
+        if (outcome !== null) {
+          await stores.effects.settle(stores.tenant, await begin(randomId('key')), { ...outcome, how: 'replied' });
+        }
+        await endRun();
+        assert.deepEqual(await standing(), expected);
+      });
+    }
+
+    it('is awaited where its deferred work waited for a result', async () => {
+      await reply(1, 0, allow);
+      const token = await stores.deferredCalls.open(stores.tenant, deferred());
+      await stores.deferredCalls.letWait(stores.tenant, token, { timeoutMs: null, noteRef: 'note' });
+      await endRun();
+      assert.deepEqual(await standing(), { kind: 'awaited' });
     });
 
     it('gives an effect that nobody knows of to the run that meets it next', async () => {

@@ -27,7 +27,15 @@ describe('migrations', () => {
     const done = await sql<{ name: string }>`select name from perdure.kysely_migration`.execute(db);
     assert.deepEqual(
       done.rows.map(({ name }) => name),
-      ['0001-run', '0002-retry', '0003-deferred', '0004-compaction', '0005-conversation', '0009-open-rows'],
+      [
+        '0001-run',
+        '0002-retry',
+        '0003-deferred',
+        '0004-compaction',
+        '0005-conversation',
+        '0009-open-rows',
+        '0010-message-files',
+      ],
     );
     await migrate(db);
   });
