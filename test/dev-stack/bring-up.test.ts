@@ -63,6 +63,8 @@ describe('bringUp', () => {
     const dataDir = await testFolder();
     const killed = await startOther(dataDir);
     process.kill(killed.pid, 'SIGKILL');
+    // Its servers have an owner as long as it is dying.
+    await until(() => identifyProcess(killed.pid) === null);
     const servers = serversOf(dataDir);
     const stack = await bringUpIn(dataDir);
     assert.deepEqual([stack.temporal.source, stack.temporal.owned], ['found', true]);
