@@ -16,8 +16,8 @@ describe('measureActiveTime', () => {
     ['the longest of a group at once', HOUR_MS, [{ ms: 700 }, { ms: 2_000 }], 2_000],
     ['no more than has passed', 500, [{ ms: 700 }], 500],
     ['what has passed, where an attempt did not tell', 900, [{}], 900],
-    ['a minute at most without a result', HOUR_MS, [undefined], 60_000],
-    ['a minute at most for a group of which one has no result', HOUR_MS, [{ ms: 700 }, undefined], 60_000],
+    ['nothing for an activity without a result', HOUR_MS, [undefined], 0],
+    ['those of a group that have a result', HOUR_MS, [{ ms: 700 }, undefined], 700],
     ['nothing for nothing', 900, [], 0],
   ] as const) {
     it(`counts ${what}`, () => {
