@@ -8,8 +8,8 @@ import { eventBytes, eventsOfTurn, type HistoryEvent, readExecutions } from '../
 import { type Platform, startPlatform } from '../support/workflow/platform.ts';
 import { lookupTool, testAgent } from '../support/workflow/test-agent.ts';
 
-/** `PERDURE_TEST_TURNS` asks for more or fewer. */
-const TURNS = Number(process.env['PERDURE_TEST_TURNS'] ?? 1_000);
+/** Six executions. `PERDURE_TEST_TURNS=1000` asks for more. */
+const TURNS = Number(process.env['PERDURE_TEST_TURNS'] ?? 300);
 const RESULT_BYTES = 10_000;
 
 /** Six events are the floor of one activity, and a turn has two. */
