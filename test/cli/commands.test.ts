@@ -225,6 +225,21 @@ describe('command line: commands', function () {
     assert.equal((await perdure('replay', join(folder, 'a-good.json'), '--json')).exitCode, 0);
   });
 
+  it('replays what a query finds, and says what is wrong with one', async () => {
+    const { id } = (await start(lookUp)) as { id: string };
+    await untilEnded(id);
+    const query = `WorkflowId = '${id}' AND PerdureAgent = 'support'`;
+    await until(async () => (await perdure('replay', query)).exitCode === 0, 'the run is in the list');
+    const found = await perdure('replay', query);
+    assert.match(found.out, new RegExp(`^ok {6}${id}/[0-9a-f-]+$`));
+    assert.equal((await perdure('replay', "PerdureAgent = 'support'", '--limit', '1')).said, '1 of 1 replayed');
+    const wrong = await perdure('replay', "Nonsense = 'x'");
+    assert.equal(wrong.exitCode, 2);
+    assert.match(wrong.said, /Temporal does not take the query Nonsense = 'x': .*Nonsense/);
+    assert.equal((await perdure('replay', "PerdureAgent = 'nobody'")).exitCode, 4);
+    assert.equal((await perdure('replay', 'no-such-folder')).exitCode, 4);
+  });
+
   async function untilEnded(id: string): Promise<void> {
     await until(async () => (await platform.reader.run('default', id))?.phase === 'ended', 'the end');
   }

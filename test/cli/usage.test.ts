@@ -43,7 +43,7 @@ describe('command line: usage', () => {
     [['effect', 'resolve', ID], 2, /required option '--as <outcome>'/],
     [['effect', 'resolve', ID, '--as', 'maybe', '--reason', 'x'], 2, /Allowed choices are succeeded, failed/],
     [['effect', 'resolve', ID, '--as', 'failed', '--reason', ' '], 2, /--reason must not be empty/],
-    [['replay', 'no-such-file'], 4, /neither a file or folder nor the id of a run/],
+    [['replay', 'no-such-file'], 4, /neither a file or folder, nor the id of a run, nor a query/],
   ] as const) {
     it(`ends \`perdure ${parameters.join(' ')}\` with ${exitCode}`, async () => {
       const ended = await perdure(...parameters);

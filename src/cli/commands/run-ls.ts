@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Phase, PHASES } from '../../domain/run/phase.ts';
 import type { RunRecord } from '../../domain/schemas/run-records.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
@@ -6,6 +6,7 @@ import { formatStanding } from '../format/run.ts';
 import { formatTable } from '../format/table.ts';
 import { formatCost, formatMoment } from '../format/units.ts';
 import { withRuns } from '../open-runs.ts';
+import { parseCount } from '../parse-count.ts';
 import { spellCommand } from '../spell-command.ts';
 import { listStuckRuns } from '../stuck-runs.ts';
 
@@ -60,10 +61,4 @@ function formatRuns(records: readonly RunRecord[]): string {
       formatStanding(run).slice(0, 80),
     ]),
   );
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= 1_000) return count;
-  throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
 }
