@@ -7,7 +7,7 @@ import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.t
 import type { CompactInput } from '../../domain/run/activity-inputs.ts';
 import type { CompactResult } from '../../domain/run/results.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { priceOf } from '../model/call-model.ts';
+import { priceOf } from '../model/prepare-call.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { summarise, type SummaryJob } from './summarise.ts';
 
@@ -56,7 +56,7 @@ async function prepare({ stores, models }: ActivityDependencies, input: CompactI
   const release = await stores.releases.get(facts.release);
   const standard = chooseModel(release.models, 'standard');
   const choice = chooseModel(release.models, 'small');
-  const resolved = models.resolve(choice);
+  const resolved = await models.resolve(choice);
   const nodes = await stores.transcripts.readNodes(tenant, facts.scope, input.head);
   const found = findCut(nodes, through, firstBytesMax(standard));
   if (found === null) throw new Error(`the transcript cannot be cut after turn ${through}`);

@@ -19,14 +19,9 @@ import type { ClosedObservation } from '../../stores/observations.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify } from '../failures.ts';
-import {
-  attemptId,
-  chargeOfFailure,
-  starved,
-  tooManyCalls,
-  UNANSWERED_CALLS_MAX,
-  UNUSABLE_CALLS_MAX,
-} from '../model/call-model.ts';
+import { chargeOfFailure, UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/call-model.ts';
+import { starved, tooManyCalls } from '../model/call-troubles.ts';
+import { attemptId } from '../model/prepare-call.ts';
 import { traceChat } from '../model/trace-chat.ts';
 import { inProcessModel } from '../model/in-process-model.ts';
 import {

@@ -1,34 +1,35 @@
 import { activityInfo, Context } from '@temporalio/activity';
-import type { ApplicationFailure } from '@temporalio/common';
-import { ATTACHMENTS_BYTES_MAX, withoutData, fileBytes, fileTokens } from '../../domain/model/attachment.ts';
-import type { MessagePart } from '../../domain/model/message-part.ts';
-import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.ts';
-import { costOf, formatUsd, type ModelPrice, worstCost } from '../../domain/model/price.ts';
+import { ATTACHMENTS_BYTES_MAX, fileBytes } from '../../domain/model/attachment.ts';
+import { costOf, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
-import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
-import { bytesOf, type ChainNode } from '../../domain/memory/chain.ts';
-import { dueAfterRefusal, dueAfterReply } from '../../domain/memory/compaction-due.ts';
+import { dueAfterReply } from '../../domain/memory/compaction-due.ts';
 import { isTooLongForCertain } from '../../domain/memory/context-room.ts';
-import type { Release } from '../../domain/release/release.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { ModelResult } from '../../domain/run/results.ts';
-import type { Dimension } from '../../domain/run/run-end.ts';
+import type { Charge } from '../../stores/budget-account.ts';
 import type { StoredReply } from '../../stores/database.ts';
-import type { Charge, Held } from '../../stores/budget-account.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
-import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { classify, isDatabaseAway, toApplicationFailure } from '../failures.ts';
-import { withRecalled } from '../memory/recall.ts';
-import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
+import { classify, isDatabaseAway } from '../failures.ts';
+import { runActivity } from '../run-activity.ts';
 import { untilStored } from '../until-stored.ts';
-import { invokeModel, type ModelReply, type ResolvedModel } from './invoke-model.ts';
-import { ModelReplyError, ModelUnavailable } from './model-errors.ts';
+import { notKept, starved, tooManyCalls, tooManyFiles } from './call-troubles.ts';
+import { invokeModel, type ModelReply } from './invoke-model.ts';
+import { ModelReplyError } from './model-errors.ts';
 import { keepReply } from './keep-reply.ts';
+import {
+  attemptId,
+  type Call,
+  contextTooLong,
+  fileTokensMax,
+  fixedBytesOf,
+  prepareCall,
+  tooLong,
+  type TooLong,
+} from './prepare-call.ts';
 import { settleEarlier } from './settle-earlier.ts';
 import { traceChat } from './trace-chat.ts';
-import { uniqueCallIds } from './unique-call-ids.ts';
 
 /** Paid replies of one turn that were of no use, before the run gives up: a model that breaks off this often will not answer. */
 export const UNUSABLE_CALLS_MAX = 8;
@@ -42,32 +43,13 @@ export const UNANSWERED_CALLS_MAX = 8;
 /** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
 const BYTES_PER_NODE = 64;
 
-type Call = {
-  readonly tenant: string;
-  readonly turn: number;
-  readonly facts: RunFacts;
-  readonly release: Release;
-  readonly choice: ModelChoice;
-  readonly resolved: ResolvedModel;
-  readonly price: ModelPrice;
-  /** References of the delta that the prompt ends with. */
-  readonly heard: number;
-  /** The transcript before this turn's delta. */
-  readonly history: readonly ChainNode[];
-  /** Head of the prompt: the transcript with this turn's delta. */
-  readonly prompt: string | null;
-  readonly parts: readonly MessagePart[];
-  /** The run is blocked: this attempt is one of many until the cause is gone. */
-  readonly isPatient: boolean;
-};
-
 /**
  * Makes one model call of a run: reserves its worst case, calls, keeps the reply, settles what it cost. A reply that was paid for is kept
  * before the workflow hears of it, so a later attempt returns it without calling again.
  */
 export async function callModel(dependencies: ActivityDependencies, input: CallModelInput): Promise<ModelResult> {
   return runActivity(input, async () => {
-    const call = await prepare(dependencies, input);
+    const call = await prepareCall(dependencies, input);
     const { turn, facts } = call;
     await dependencies.failpoint('model:before-reserve');
     const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
@@ -123,41 +105,6 @@ async function askAboutEarlier({ stores, models }: ActivityDependencies, call: C
   const { tenant, facts, resolved, price } = call;
   const lookUp = models.usageLookup?.(resolved.id) ?? null;
   await settleEarlier(stores, lookUp, { tenant, runId: facts.id, modelId: resolved.id, price });
-}
-
-async function prepare({ stores, models }: ActivityDependencies, input: CallModelInput): Promise<Call> {
-  const { tenant, turn } = input;
-  const facts = await stores.runs.factsOf(tenant, agentRunIdOfActivity());
-  const release = await stores.releases.get(facts.release);
-  const choice = chooseModel(release.models, 'standard');
-  const resolved = models.resolve(choice);
-  const price = priceOf(resolved);
-  const history = await stores.transcripts.readNodes(tenant, facts.scope, input.head);
-  const delta = await withRecalled(stores, { tenant, scope: facts.scope }, history, input.delta);
-  const prompt =
-    delta.length === 0 ? input.head : await stores.transcripts.append(tenant, facts.scope, input.head, delta);
-  const parts = uniqueCallIds(await stores.transcripts.read(tenant, facts.scope, prompt));
-  return {
-    tenant,
-    turn,
-    facts,
-    release,
-    choice,
-    resolved,
-    price,
-    heard: input.delta.length,
-    history,
-    prompt,
-    parts,
-    isPatient: input.patient === true,
-  };
-}
-
-/** @throws ModelUnavailable for a model without a price: under a money cap it must be refused. */
-export function priceOf({ id, price }: ResolvedModel): ModelPrice {
-  if (price !== null) return price;
-  const mend = 'Set PERDURE_MODEL_CEILING_USD_PER_MTOK to the most that a million of its tokens can cost.';
-  throw new ModelUnavailable('model-error', `${id} has no price, so no cap could be kept`, mend);
 }
 
 async function reserve({ stores, settings }: ActivityDependencies, call: Call, id: string) {
@@ -263,30 +210,6 @@ function chargeDetails(call: Call, reply: ModelReply) {
   };
 }
 
-/** Names an attempt: unique per execution of the activity, the same for its reservation and its observation. */
-export function attemptId(runId: string, turn: number): string {
-  return `${runId}-${turn}-${activityInfo().activityId}-${activityInfo().attempt}-${crypto.randomUUID().slice(0, 8)}`;
-}
-
-type TooLong = { readonly kind: 'too-long'; readonly message: string };
-
-function tooLong({ choice, resolved }: Call, bytes: number): TooLong {
-  const message = `the transcript has ${bytes} bytes and ${resolved.id} takes ${choice.contextTokensMax} tokens; start a new run, or raise contextTokensMax where the model allows it`;
-  return { kind: 'too-long', message };
-}
-
-/** Says that the prompt does not fit, and how much of the transcript before it a summary could replace: nothing that helps where what is new is too long alone. */
-function contextTooLong(call: Call, { message }: TooLong): ModelResult {
-  const fixedBytes = fixedBytesOf(call);
-  const newBytes = call.parts.reduce(
-    (sum, part) => sum + utf8Bytes(canonicalJson(withoutData(part))),
-    -bytesOf(call.history),
-  );
-  const isHopeless = isTooLongForCertain(call.choice, newBytes + fixedBytes);
-  const through = isHopeless ? null : dueAfterRefusal(call.choice, call.history, fixedBytes);
-  return { kind: 'context-too-long', message, compactThrough: through };
-}
-
 /** Adds to a reply that the transcript has become long. It is kept with the reply, so that every attempt says the same. */
 async function withCompaction(
   { stores }: ActivityDependencies,
@@ -298,58 +221,4 @@ async function withCompaction(
   const tokens = usageEstimated ? null : totalTokens(usage);
   const through = dueAfterReply(call.choice, nodes, fixedBytesOf(call), tokens);
   return through === null ? kept : { ...kept, compactThrough: through };
-}
-
-/** Bytes of what every prompt begins with. */
-function fixedBytesOf({ release }: Call): number {
-  return utf8Bytes(release.instructions) + utf8Bytes(canonicalJson(release.tools));
-}
-
-/** No provider reads, or charges, more than the model's context. */
-function fileTokensMax({ parts, choice }: Call): number {
-  return Math.min(fileTokens(parts), choice.contextTokensMax);
-}
-
-function tooManyFiles({ parts }: Call): ApplicationFailure {
-  const message = `the files of this run have ${fileBytes(parts)} bytes together, at most ${ATTACHMENTS_BYTES_MAX} can be sent at once; start a new run with those that are needed`;
-  return toApplicationFailure({ cause: 'validation', disposition: 'final', message, sent: 'no' }, { retryable: false });
-}
-
-/** Makes the failure of a turn whose calls gave nothing. */
-export function tooManyCalls(
-  { turn, resolved }: Pick<Call, 'turn' | 'resolved'>,
-  { what, calls }: { readonly what: 'unusable' | 'unanswered'; readonly calls: number },
-): ApplicationFailure {
-  const isUnusable = what === 'unusable';
-  const message = isUnusable
-    ? `${resolved.id} gave no usable reply in ${calls} calls of turn ${turn}`
-    : `${resolved.id} did not answer ${calls} calls of turn ${turn}`;
-  return toApplicationFailure(
-    { cause: 'model-error', disposition: isUnusable ? 'final' : 'mendable', message, sent: 'no' },
-    { retryable: false },
-  );
-}
-
-/** The budget would bear the call if it were known what became of earlier ones. That is for a person to decide, not the end of the run. */
-export function starved(
-  { facts, resolved }: Pick<Call, 'facts' | 'resolved'>,
-  { dimension, calls, heldPico, heldTokens }: { readonly dimension: Dimension } & Held,
-): ApplicationFailure {
-  const isMoney = dimension === 'usd';
-  const what = isMoney ? `${formatUsd(heldPico)} USD` : `${heldTokens} tokens`;
-  const message = `${calls} ${calls === 1 ? 'call' : 'calls'} without an answer hold ${what} of the budget, and the rest is too little for the next call of ${resolved.id}`;
-  const mend = `Raise the limit with: perdure run top-up ${facts.id} ${isMoney ? '--usd' : '--tokens'} AMOUNT. What the calls really cost is at the provider.`;
-  return toApplicationFailure(
-    { cause: 'model-error', disposition: 'mendable', message, mend, sent: 'no' },
-    { retryable: false },
-  );
-}
-
-function notKept({ resolved }: Call, why: string): ApplicationFailure {
-  const message = `a reply of ${resolved.id} was paid for and could not be kept: ${why}`;
-  const mend = 'Look into the logs of the workers and of PostgreSQL; a worker of a mended build goes on by itself.';
-  return toApplicationFailure(
-    { cause: 'infra', disposition: 'mendable', message, mend, sent: 'maybe' },
-    { retryable: false },
-  );
 }

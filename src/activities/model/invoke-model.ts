@@ -4,6 +4,7 @@ import { withoutData } from '../../domain/model/attachment.ts';
 import type { MessagePart, ProviderMetadata } from '../../domain/model/message-part.ts';
 import type { ModelPrice } from '../../domain/model/price.ts';
 import type { Usage } from '../../domain/model/usage.ts';
+import type { Wire } from '../../domain/model/wire.ts';
 import type { ToolContract } from '../../domain/tool/contract.ts';
 import { ModelCallError, ModelReplyError, ModelUnavailable, type ReplyProblem } from './model-errors.ts';
 import { normaliseUsage } from './normalise-usage.ts';
@@ -15,6 +16,7 @@ export type ResolvedModel = {
   readonly model: LanguageModelV4;
   /** `provider:model`. */
   readonly id: string;
+  readonly wire: Wire;
   /** Environment variable that holds the key; null where none is needed. */
   readonly keyName: string | null;
   /** Null when nobody knows it: under a money cap such a model must be refused. */

@@ -30,7 +30,7 @@ export type Models = {
    *
    * @throws ModelUnavailable when this worker has no such model; a missing key shows at the call.
    */
-  readonly resolve: (choice: ModelChoice) => ResolvedModel;
+  readonly resolve: (choice: ModelChoice) => Promise<ResolvedModel>;
   /** Finds how to ask what a model's provider has charged for a call. Null where it cannot be asked. */
   readonly usageLookup?: (modelId: string) => UsageLookup | null;
 };
@@ -49,7 +49,7 @@ export function createModels(settings: ModelSettings): Models {
             fetch: fetchOf(settings),
           })
         : null,
-    resolve: ({ id }) => {
+    resolve: async ({ id }) => {
       const colon = id.indexOf(':');
       const provider = id.slice(0, Math.max(0, colon));
       const name = id.slice(colon + 1);
@@ -57,6 +57,10 @@ export function createModels(settings: ModelSettings): Models {
       switch (provider) {
         case 'openai':
           return openAi(settings, id, name);
+        case 'openai-responses':
+          return openAiResponses(settings, id, name);
+        case 'anthropic':
+          return anthropic(settings, id, name);
         case 'openai-compatible':
           return compatible(settings, id, name);
         case 'rehearsal':
@@ -64,7 +68,10 @@ export function createModels(settings: ModelSettings): Models {
         case 'scripted':
           return script(settings, id, name);
         default:
-          throw unknownModel(id, 'Use openai:, openai-compatible: or rehearsal: before the name of the model.');
+          throw unknownModel(
+            id,
+            'Use openai:, openai-responses:, anthropic:, openai-compatible: or rehearsal: before the name of the model.',
+          );
       }
     },
   };
@@ -85,14 +92,48 @@ export function effectiveModelId(choiceId: string, env: Environment): string {
 
 function openAi(settings: ModelSettings, id: string, name: string): ResolvedModel {
   const keyName = 'OPENAI_API_KEY';
-  const readKey = (): string => {
-    const key = readSecret(settings, keyName);
-    if (key !== null) return key;
-    throw new ModelUnavailable('model-authentication', `${id} has no key: ${keyName} is not set`, mendKey(keyName));
-  };
+  const readKey = (): string => keyOf(settings, id, keyName);
   const baseUrl = baseUrlOf(settings.env) ?? OPENAI_BASE_URL;
   const model = wireModel({ provider: 'openai', model: name, baseUrl, readKey, fetch: fetchOf(settings) });
-  return { model, id, keyName, price: priceOfModel(name) ?? configuredCeiling(settings.env), simulated: false };
+  return {
+    model,
+    id,
+    wire: 'openai-chat',
+    keyName,
+    price: priceOfModel(name) ?? configuredCeiling(settings.env),
+    simulated: false,
+  };
+}
+
+async function openAiResponses(settings: ModelSettings, id: string, name: string): Promise<ResolvedModel> {
+  const keyName = 'OPENAI_API_KEY';
+  const { createOpenAI } = await import('@ai-sdk/openai');
+  const model = createOpenAI({
+    baseURL: baseUrlOf(settings.env) ?? OPENAI_BASE_URL,
+    apiKey: keyOf(settings, id, keyName),
+    fetch: fetchOf(settings),
+  }).responses(name);
+  const price = priceOfModel(name) ?? configuredCeiling(settings.env);
+  return { model, id, wire: 'openai-responses', keyName, price, simulated: false };
+}
+
+async function anthropic(settings: ModelSettings, id: string, name: string): Promise<ResolvedModel> {
+  const keyName = 'ANTHROPIC_API_KEY';
+  const { createAnthropic } = await import('@ai-sdk/anthropic');
+  const baseURL = settings.env['ANTHROPIC_BASE_URL'];
+  const model = createAnthropic({
+    ...(isSet(baseURL) ? { baseURL } : {}),
+    apiKey: keyOf(settings, id, keyName),
+    fetch: fetchOf(settings),
+  }).languageModel(name);
+  return { model, id, wire: 'anthropic', keyName, price: configuredCeiling(settings.env), simulated: false };
+}
+
+/** @throws ModelUnavailable when the key is missing. */
+function keyOf(settings: ModelSettings, id: string, keyName: string): string {
+  const key = readSecret(settings, keyName);
+  if (key !== null) return key;
+  throw new ModelUnavailable('model-authentication', `${id} has no key: ${keyName} is not set`, mendKey(keyName));
 }
 
 function compatible(settings: ModelSettings, id: string, name: string): ResolvedModel {
@@ -107,7 +148,7 @@ function compatible(settings: ModelSettings, id: string, name: string): Resolved
   const price = configuredCeiling(settings.env) ?? priceOfModel(name);
   const isShared = !isSet(settings.env['PERDURE_MODEL_API_KEY']) && isSet(settings.env['OPENAI_API_KEY']);
   const keyName = isShared ? 'OPENAI_API_KEY' : 'PERDURE_MODEL_API_KEY';
-  return { model, id, keyName, price, simulated: false };
+  return { model, id, wire: 'openai-chat', keyName, price, simulated: false };
 }
 
 /** A local server may need no key, so a missing one is not refused here. */
@@ -118,13 +159,20 @@ function compatibleKey(settings: ModelSettings): () => string {
 function rehearsal(settings: ModelSettings, id: string, agent: string): ResolvedModel {
   const found = settings.rehearsals.get(agent);
   if (found === undefined) throw unknownModel(id, `Give the agent ${agent} a rehearsal, or a model of a provider.`);
-  return { model: rehearsalModel(agent, found), id, keyName: null, price: simulatedPrice(), simulated: true };
+  return {
+    model: rehearsalModel(agent, found),
+    id,
+    wire: 'simulated',
+    keyName: null,
+    price: simulatedPrice(),
+    simulated: true,
+  };
 }
 
 function script(settings: ModelSettings, id: string, name: string): ResolvedModel {
   const model = settings.scripts?.get(name);
   if (model === undefined) throw unknownModel(id, `Give this worker the script ${name}.`);
-  return { model, id, keyName: null, price: simulatedPrice(), simulated: true };
+  return { model, id, wire: 'simulated', keyName: null, price: simulatedPrice(), simulated: true };
 }
 
 /** The global `fetch` is looked up at each call, as tracing may replace it after this module was loaded. */

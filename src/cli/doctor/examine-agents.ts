@@ -18,7 +18,12 @@ export async function examineAgents(cli: Pick<Cli, 'cwd' | 'env'>): Promise<read
   const configuration = examineConfiguration(cli.env);
   try {
     const agents = await loadOwnAgents(cli);
-    return [configuration, judgeAgents(agents), ...examineModels(agents, cli.env), ...examineSecrets(agents, cli.env)];
+    return [
+      configuration,
+      judgeAgents(agents),
+      ...(await examineModels(agents, cli.env)),
+      ...examineSecrets(agents, cli.env),
+    ];
   } catch (error) {
     return [configuration, fail('agents', (error as Error).message, 'mend the agent, or set PERDURE_AGENTS_DIR')];
   }
@@ -39,7 +44,7 @@ function judgeAgents(agents: ReadonlyMap<string, Agent>): Finding {
 }
 
 /** Looks at each model once, whichever agents name it. */
-function examineModels(agents: ReadonlyMap<string, Agent>, env: Environment): readonly Finding[] {
+async function examineModels(agents: ReadonlyMap<string, Agent>, env: Environment): Promise<readonly Finding[]> {
   const rehearsals = new Map(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal] as const])),
   );
@@ -50,7 +55,7 @@ function examineModels(agents: ReadonlyMap<string, Agent>, env: Environment): re
     const id = effectiveModelId(policy.standard.id, env);
     if (findings.has(id)) continue;
     try {
-      const model = models.resolve({ ...policy.standard, id });
+      const model = await models.resolve({ ...policy.standard, id });
       if (model.simulated) rehearsed.push(name);
       else findings.set(id, judgeModel(model, env));
     } catch (error) {

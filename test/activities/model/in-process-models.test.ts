@@ -27,19 +27,19 @@ const REQUEST: ModelRequest = {
 const NO_SIGNAL = new AbortController().signal;
 const choice = (id: string) => ({ id, outputTokensMax: 100, contextTokensMax: 1000 });
 
-function resolve(rehearsal: Rehearsal): ResolvedModel {
+async function resolve(rehearsal: Rehearsal): Promise<ResolvedModel> {
   return createModels({ env: {}, rehearsals: new Map([['refunds', rehearsal]]) }).resolve(choice('rehearsal:refunds'));
 }
 
 async function play(model: ScriptedModel, signal = NO_SIGNAL): Promise<ModelReply> {
   const models = createModels({ env: {}, rehearsals: new Map(), scripts: new Map([['s', model]]) });
-  return invokeModel(models.resolve(choice('scripted:s')), REQUEST, signal);
+  return invokeModel(await models.resolve(choice('scripted:s')), REQUEST, signal);
 }
 
 describe('rehearsals', () => {
   it('see the transcript as it is, and reply the same every time', async () => {
     const seen: unknown[] = [];
-    const model = resolve((view) => {
+    const model = await resolve((view) => {
       seen.push(view.parts);
       return {
         text: 'Looking.',
@@ -62,10 +62,10 @@ describe('rehearsals', () => {
   });
 
   it('fail as a model that can be tried again when they throw or say nothing', async () => {
-    const broken = resolve(() => {
+    const broken = await resolve(() => {
       throw new Error('no such order');
     });
-    for (const model of [broken, resolve(() => ({}))]) {
+    for (const model of [broken, await resolve(() => ({}))]) {
       const error: unknown = await invokeModel(model, REQUEST, NO_SIGNAL).catch((thrown: unknown) => thrown);
       assert.equal(classify(error).cause, 'model-error');
     }

@@ -60,7 +60,7 @@ describe('invokeModel', () => {
     id = 'openai:gpt-5-mini',
   ): Promise<ModelReply> => {
     server.next(behaviour);
-    return invokeModel(resolve(id), { ...REQUEST, ...request }, NO_SIGNAL);
+    return invokeModel(await resolve(id), { ...REQUEST, ...request }, NO_SIGNAL);
   };
   const fail = async (behaviour: Behaviour): Promise<Failure> => {
     const error: unknown = await call(behaviour).then(
@@ -301,7 +301,7 @@ describe('invokeModel', () => {
   it('names the variable of a missing key, sends nothing, and finds the key once it is set', async () => {
     delete env['OPENAI_API_KEY'];
     const before = server.ledger.length;
-    const model = resolve('openai:gpt-5-mini');
+    const model = await resolve('openai:gpt-5-mini');
     const error: unknown = await invokeModel(model, REQUEST, NO_SIGNAL).catch((thrown: unknown) => thrown);
     const failure = classify(error);
     assert.equal(failure.cause, 'model-authentication');
@@ -318,7 +318,11 @@ describe('invokeModel', () => {
     const files: Record<string, string> = {};
     const readFile = (path: string): string => files[path] ?? assert.fail(`no ${path}`);
     const fromFile = createModels({ env, readFile, rehearsals: new Map() });
-    const model = fromFile.resolve({ id: 'openai-compatible:local', outputTokensMax: 100, contextTokensMax: 1000 });
+    const model = await fromFile.resolve({
+      id: 'openai-compatible:local',
+      outputTokensMax: 100,
+      contextTokensMax: 1000,
+    });
     env['PERDURE_MODEL_API_KEY_FILE'] = '/run/secrets/key';
     const error: unknown = await invokeModel(model, REQUEST, NO_SIGNAL).catch((thrown: unknown) => thrown);
     assert.equal(classify(error).cause, 'model-authentication');
@@ -336,7 +340,7 @@ describe('invokeModel', () => {
     const gone = await startProviderServer();
     await gone.close();
     env['PERDURE_MODEL_BASE_URL'] = gone.baseUrl;
-    const error: unknown = await invokeModel(resolve('openai:gpt-5-mini'), REQUEST, NO_SIGNAL).catch(
+    const error: unknown = await invokeModel(await resolve('openai:gpt-5-mini'), REQUEST, NO_SIGNAL).catch(
       (thrown: unknown) => thrown,
     );
     const failure = classify(error);
@@ -349,9 +353,9 @@ describe('invokeModel', () => {
     const controller = new AbortController();
     const reason = new Error('cancelled by the run');
     setTimeout(() => controller.abort(reason), 50);
-    await assert.rejects(invokeModel(resolve('openai:gpt-5-mini'), REQUEST, controller.signal), reason);
+    await assert.rejects(invokeModel(await resolve('openai:gpt-5-mini'), REQUEST, controller.signal), reason);
     server.next({ kind: 'hang' });
-    const late: unknown = await invokeModel(resolve('openai:gpt-5-mini'), REQUEST, AbortSignal.timeout(50)).catch(
+    const late: unknown = await invokeModel(await resolve('openai:gpt-5-mini'), REQUEST, AbortSignal.timeout(50)).catch(
       (thrown: unknown) => thrown,
     );
     const failure = classify(late);

@@ -48,7 +48,7 @@ const fixtures = Object.entries(expected).filter(([name]) => OPENAI_SHAPED.test(
 
   const play = async (fixture: string): Promise<ModelReply> => {
     const env = { PERDURE_MODEL_BASE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/${fixture}` };
-    const model = createModels({ env, rehearsals: new Map() }).resolve({
+    const model = await createModels({ env, rehearsals: new Map() }).resolve({
       id: 'openai-compatible:recorded',
       outputTokensMax: 100,
       contextTokensMax: 1000,

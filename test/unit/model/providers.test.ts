@@ -29,26 +29,35 @@ describe('effectiveModelId', () => {
   }
 });
 
-function resolve(id: string, env: Environment = {}): ResolvedModel {
+async function resolve(id: string, env: Environment = {}): Promise<ResolvedModel> {
   const rehearsals = new Map([['refunds', () => ({ text: 'Hi.' })]]);
   const models = createModels({ env, rehearsals, scripts: new Map([['one', scripted([])]]) });
   return models.resolve({ id, outputTokensMax: 100, contextTokensMax: 1000 });
 }
 
 describe('createModels', () => {
-  it('prices known models, and unknown ones at the ceiling only', () => {
-    assert.equal(resolve('openai:gpt-5-mini').price?.base.input, 250_000n);
-    assert.equal(resolve('openai:gpt-9').price, null);
-    assert.equal(resolve('openai:gpt-9', { PERDURE_MODEL_CEILING_USD_PER_MTOK: '3' }).price?.base.input, 3_000_000n);
-    assert.equal(resolve('openai-compatible:qwen3', LOCAL).price, null);
+  it('prices known models, and unknown ones at the ceiling only', async () => {
+    assert.equal((await resolve('openai:gpt-5-mini')).price?.base.input, 250_000n);
+    assert.equal((await resolve('openai:gpt-9')).price, null);
+    assert.equal(
+      (await resolve('openai:gpt-9', { PERDURE_MODEL_CEILING_USD_PER_MTOK: '3' })).price?.base.input,
+      3_000_000n,
+    );
+    assert.equal((await resolve('openai-compatible:qwen3', LOCAL)).price, null);
     const ceiling = { ...LOCAL, PERDURE_MODEL_CEILING_USD_PER_MTOK: '0' };
-    assert.equal(resolve('openai-compatible:gpt-5-mini', ceiling).price?.base.input, 0n);
+    assert.equal((await resolve('openai-compatible:gpt-5-mini', ceiling)).price?.base.input, 0n);
   });
 
-  it('tells simulated models from real ones', () => {
-    assert.deepEqual([resolve('rehearsal:refunds').simulated, resolve('rehearsal:refunds').keyName], [true, null]);
-    assert.equal(resolve('scripted:one').simulated, true);
-    assert.deepEqual([resolve('openai:gpt-5').simulated, resolve('openai:gpt-5').keyName], [false, 'OPENAI_API_KEY']);
+  it('tells simulated models from real ones', async () => {
+    assert.deepEqual(
+      [(await resolve('rehearsal:refunds')).simulated, (await resolve('rehearsal:refunds')).keyName],
+      [true, null],
+    );
+    assert.equal((await resolve('scripted:one')).simulated, true);
+    assert.deepEqual(
+      [(await resolve('openai:gpt-5')).simulated, (await resolve('openai:gpt-5')).keyName],
+      [false, 'OPENAI_API_KEY'],
+    );
   });
 
   const unavailable: readonly (readonly [string, Environment])[] = [
@@ -62,8 +71,8 @@ describe('createModels', () => {
     ['openai:gpt-9', { PERDURE_MODEL_CEILING_USD_PER_MTOK: 'cheap' }],
   ];
   for (const [id, env] of unavailable) {
-    it(`says how to mend ${id} with ${JSON.stringify(env)}`, () => {
-      assert.throws(
+    it(`says how to mend ${id} with ${JSON.stringify(env)}`, async () => {
+      await assert.rejects(
         () => resolve(id, env),
         (error) => error instanceof ModelUnavailable && error.mend.length > 10,
       );

@@ -1,0 +1,53 @@
+import type { ApplicationFailure } from '@temporalio/common';
+import { ATTACHMENTS_BYTES_MAX, fileBytes } from '../../domain/model/attachment.ts';
+import { formatUsd } from '../../domain/model/price.ts';
+import type { Dimension } from '../../domain/run/run-end.ts';
+import type { Held } from '../../stores/budget-account.ts';
+import { toApplicationFailure } from '../failures.ts';
+import type { Call } from './prepare-call.ts';
+
+/** Makes the failure of a run whose files are more than a model is sent at once. */
+export function tooManyFiles({ parts }: Call): ApplicationFailure {
+  const message = `the files of this run have ${fileBytes(parts)} bytes together, at most ${ATTACHMENTS_BYTES_MAX} can be sent at once; start a new run with those that are needed`;
+  return toApplicationFailure({ cause: 'validation', disposition: 'final', message, sent: 'no' }, { retryable: false });
+}
+
+/** Makes the failure of a turn whose calls gave nothing. */
+export function tooManyCalls(
+  { turn, resolved }: Pick<Call, 'turn' | 'resolved'>,
+  { what, calls }: { readonly what: 'unusable' | 'unanswered'; readonly calls: number },
+): ApplicationFailure {
+  const isUnusable = what === 'unusable';
+  const message = isUnusable
+    ? `${resolved.id} gave no usable reply in ${calls} calls of turn ${turn}`
+    : `${resolved.id} did not answer ${calls} calls of turn ${turn}`;
+  return toApplicationFailure(
+    { cause: 'model-error', disposition: isUnusable ? 'final' : 'mendable', message, sent: 'no' },
+    { retryable: false },
+  );
+}
+
+/** The budget would bear the call if it were known what became of earlier ones. That is for a person to decide, not the end of the run. */
+export function starved(
+  { facts, resolved }: Pick<Call, 'facts' | 'resolved'>,
+  { dimension, calls, heldPico, heldTokens }: { readonly dimension: Dimension } & Held,
+): ApplicationFailure {
+  const isMoney = dimension === 'usd';
+  const what = isMoney ? `${formatUsd(heldPico)} USD` : `${heldTokens} tokens`;
+  const message = `${calls} ${calls === 1 ? 'call' : 'calls'} without an answer hold ${what} of the budget, and the rest is too little for the next call of ${resolved.id}`;
+  const mend = `Raise the limit with: perdure run top-up ${facts.id} ${isMoney ? '--usd' : '--tokens'} AMOUNT. What the calls really cost is at the provider.`;
+  return toApplicationFailure(
+    { cause: 'model-error', disposition: 'mendable', message, mend, sent: 'no' },
+    { retryable: false },
+  );
+}
+
+/** Makes the failure of a reply that could not be kept. */
+export function notKept({ resolved }: Call, why: string): ApplicationFailure {
+  const message = `a reply of ${resolved.id} was paid for and could not be kept: ${why}`;
+  const mend = 'Look into the logs of the workers and of PostgreSQL; a worker of a mended build goes on by itself.';
+  return toApplicationFailure(
+    { cause: 'infra', disposition: 'mendable', message, mend, sent: 'maybe' },
+    { retryable: false },
+  );
+}
