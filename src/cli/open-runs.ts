@@ -6,7 +6,7 @@ import { openDatabase } from '../stores/database.ts';
 import { createRunReader } from '../stores/run-reader.ts';
 import { createStores, type Stores } from '../stores/stores.ts';
 import type { Cli } from './cli.ts';
-import { connectLazily } from './dev-stack/local-connection.ts';
+import { connectLazily } from '../runtime/connection.ts';
 import { openTelemetry } from './open-telemetry.ts';
 import { findDatabase, findTemporal, type TemporalPlace } from './find-servers.ts';
 

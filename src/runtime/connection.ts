@@ -2,6 +2,7 @@ import { Connection, type ConnectionOptions } from '@temporalio/client';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { checkTemporalAddress } from './config.ts';
+import { retryUntilClosed } from './retry-until-closed.ts';
 
 /**
  * Most bytes of one answer of the server. The default of 4 MiB breaks on a page of 256 history events with ordinary payloads.
@@ -41,8 +42,18 @@ export function temporalTarget(): TemporalTarget {
 
 /** Connects a client. */
 export async function connectToTemporal(options: ConnectionOptions): Promise<Connection> {
-  return Connection.connect({
+  return Connection.connect(withDefaults(options));
+}
+
+/** Makes the connection of a client; nothing is sent before the first call. */
+export function connectLazily(options: ConnectionOptions): Connection {
+  return Connection.lazy(withDefaults(options));
+}
+
+function withDefaults(options: ConnectionOptions): ConnectionOptions {
+  return {
+    interceptors: [retryUntilClosed()],
     ...options,
     channelArgs: { ...options.channelArgs, 'grpc.max_receive_message_length': MESSAGE_BYTES_MAX },
-  });
+  };
 }

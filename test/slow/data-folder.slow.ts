@@ -10,6 +10,8 @@ import { until } from '../support/crash/until.ts';
 import { type DevProcess, startDev, stateOf } from '../support/dev-process.ts';
 import { testFolder } from '../support/servers.ts';
 
+type Shown = { readonly phase: string; readonly end: { readonly outcome: { readonly kind: string } } | null };
+
 const SIZE_MB = 400;
 const refund = 'I am Jonas Weber, jonas.weber@example.com. Please refund my order A-1044, the desk is broken.';
 
@@ -119,10 +121,10 @@ describe('a data folder in trouble', function () {
     return id;
   }
 
-  async function show(id: string) {
+  /** A run that no worker has admitted yet has no row, and no phase. */
+  async function show(id: string): Promise<Partial<Shown>> {
     const { out } = await cli('run', 'show', id, '--json');
-    const { run } = JSON.parse(out) as { run: { phase: string; end: { outcome: { kind: string } } | null } };
-    return run;
+    return (JSON.parse(out) as { run?: Shown }).run ?? {};
   }
 
   async function approvalOf(runId: string): Promise<string> {
@@ -131,7 +133,7 @@ describe('a data folder in trouble', function () {
     return approvals.find((each) => each.runId === runId)?.id ?? '';
   }
 
-  async function phaseOfWaiting(): Promise<string> {
+  async function phaseOfWaiting(): Promise<string | undefined> {
     const dev = await ready();
     const { phase } = await show(waiting);
     await stop(dev);

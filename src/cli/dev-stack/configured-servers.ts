@@ -1,7 +1,7 @@
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { checkDatabaseUrl, checkTemporalAddress } from '../../runtime/config.ts';
 import { ensureNamespace } from './ensure-namespace.ts';
-import { connectLazily } from './local-connection.ts';
+import { connectLazily } from '../../runtime/connection.ts';
 import { whySqlFails } from './postgres-client.ts';
 
 /** Milliseconds for the first answer of a server that somebody else runs. */

@@ -1,22 +1,12 @@
-import { Connection, type ConnectionOptions } from '@temporalio/client';
+import type { Connection } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectLazily } from '../../runtime/connection.ts';
 
 /** Milliseconds between two questions to a server that is starting. */
 const pollMs = 50;
 
 /** Milliseconds for one answer. */
 const answerMs = 2_000;
-
-/** A history page of an agent easily passes the 4 MiB that gRPC allows by default. */
-const receiveBytesMax = 128 * 1024 * 1024;
-
-/** Connects to a Temporal server; nothing is sent before the first call. */
-export function connectLazily(options: ConnectionOptions): Connection {
-  return Connection.lazy({
-    ...options,
-    channelArgs: { 'grpc.max_receive_message_length': receiveBytesMax, ...options.channelArgs },
-  });
-}
 
 /** Connects to a server on this machine, past any proxy that the environment names. */
 export function connectLocally(address: string): Connection {

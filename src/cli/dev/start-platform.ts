@@ -9,7 +9,7 @@ import { startWorkers, type Workers } from '../../workers/start-workers.ts';
 import type { Cli } from '../cli.ts';
 import { bringUp } from '../dev-stack/bring-up.ts';
 import { reportedPort } from '../dev-stack/free-port.ts';
-import { connectLazily } from '../dev-stack/local-connection.ts';
+import { connectLazily } from '../../runtime/connection.ts';
 import { registerSearchAttributes } from '../dev-stack/register-search-attributes.ts';
 import { configuredTemporal, dataDirectory, localTemporal, type TemporalPlace } from '../find-servers.ts';
 

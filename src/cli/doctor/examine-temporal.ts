@@ -3,7 +3,7 @@ import type { Connection } from '@temporalio/client';
 import type { Cli } from '../cli.ts';
 import { cacheDirectory } from '../dev-stack/cache-directory.ts';
 import { executableOnPath } from '../dev-stack/executable-on-path.ts';
-import { connectLazily } from '../dev-stack/local-connection.ts';
+import { connectLazily } from '../../runtime/connection.ts';
 import {
   listSearchAttributes,
   requiredSearchAttributes,

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Client, isGrpcServiceError, ServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import type { Cli } from '../cli.ts';
 import { CommandError, EXIT } from '../exit.ts';
-import { connectLazily } from '../dev-stack/local-connection.ts';
+import { connectLazily } from '../../runtime/connection.ts';
 import { findTemporal } from '../find-servers.ts';
 import { readHistories, type RecordedHistory, startOf } from './read-histories.ts';
 
