@@ -1,6 +1,6 @@
-import { canonicalJson, isDeeperThan, utf8Bytes } from '../json.ts';
 import { textProblem } from '../text-problem.ts';
 import { readDeferredToken } from './deferred-token.ts';
+import { jsonProblem } from './json-problem.ts';
 import { LIMITS } from './limits.ts';
 import type { RunMessage } from './message.ts';
 import type { DeferredCall, PendingCall, Run } from './run.ts';
@@ -104,13 +104,7 @@ function resultProblem(result: unknown): string | null {
     return 'result must be { output } with JSON or { error } with a text, one of them';
   }
   if (given.output === undefined) return textProblem('error', given.error);
-  // Its size is counted by a function that calls itself for every level.
-  if (isDeeperThan(given.output, LIMITS.outputDepthMax)) {
-    return `output has more than ${LIMITS.outputDepthMax} levels; send a flatter value`;
-  }
-  const bytes = utf8Bytes(canonicalJson(given.output));
-  if (bytes <= LIMITS.inputBytesMax) return null;
-  return `output has ${bytes} bytes, at most ${LIMITS.inputBytesMax} are taken; send a reference to it instead`;
+  return jsonProblem('output has', given.output, 'send a reference to it instead');
 }
 
 /** Names the calls that wait, and not their tokens: whoever sends a wrong one shall not be told the right one. */

@@ -33,7 +33,7 @@ export const LIMITS = {
   messageIdLengthMax: 200,
   /** Results from outside that wait until their call has begun. A destination sends one; more are mistakes or guesses. */
   earlyResultsMax: 4,
-  /** Levels of a result from outside, so that no function runs out of stack over it. */
+  /** Levels of a result or of edited arguments from outside, so that no function runs out of stack over them. */
   outputDepthMax: 100,
   /** Actions of operators that travel with the run's progress until they are in the audit; a person does not do more in a moment. */
   operatorActionsMax: 20,

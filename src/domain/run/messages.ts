@@ -1,7 +1,8 @@
-import { canonicalJson, type JsonValue, utf8Bytes } from '../json.ts';
+import type { JsonValue } from '../json.ts';
 import { base64url, sha256 } from '../sha-256.ts';
 import { textProblem } from '../text-problem.ts';
 import { completionProblem } from './deferred-calls.ts';
+import { jsonProblem } from './json-problem.ts';
 import { LIMITS } from './limits.ts';
 import type { ApprovalDecision, RunMessage } from './message.ts';
 import type { PendingCall, Run } from './run.ts';
@@ -119,10 +120,7 @@ function decisionProblem(decision: ApprovalDecision): string | null {
 
 function editProblem(edited: JsonValue | undefined): string | null {
   if (edited === undefined) return 'an edit needs arguments';
-  const bytes = utf8Bytes(canonicalJson(edited));
-  return bytes > LIMITS.inputBytesMax
-    ? `arguments have ${bytes} bytes, at most ${LIMITS.inputBytesMax} are taken`
-    : null;
+  return jsonProblem('arguments have', edited, 'edit them to be shorter');
 }
 
 function topUpProblem(topUp: (RunMessage & { kind: 'topUpBudget' })['topUp']): string | null {

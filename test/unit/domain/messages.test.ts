@@ -191,3 +191,21 @@ describe('a run that has not caught up', () => {
     assert.equal(problemOf(unread, { ...GOOD, kind: 'topUpBudget', topUp: { turns: 1 } }), null);
   });
 });
+
+describe('arguments that a person edited', () => {
+  const refused: readonly (readonly [string, string, string])[] = [
+    ['too deep', '['.repeat(50_000) + ']'.repeat(50_000), 'arguments have more than 100 levels; send a flatter value'],
+    ['a number that is none', '{"amount":1e999}', 'arguments have a number that is beyond what JSON can hold'],
+    [
+      'too large',
+      JSON.stringify('x'.repeat(LIMITS.inputBytesMax)),
+      'arguments have 262146 bytes, at most 262144 are taken; edit them to be shorter',
+    ],
+  ];
+  for (const [what, json, problem] of refused) {
+    it(`are refused: ${what}`, () => {
+      const edited = JSON.parse(json) as unknown;
+      assert.equal(problemOf(RUN, { ...APPROVE, decision: { kind: 'edit', arguments: edited } }), problem);
+    });
+  }
+});
