@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { scripted } from '../../src/activities/model/scripted-model.ts';
 import { createClient, InvalidInput, MessageRejected, type PerdureClient, type Reply } from '../../src/client/index.ts';
+import type { MessagePart } from '../../src/domain/model/message-part.ts';
 import { createRunReader } from '../../src/stores/run-reader.ts';
 import { deleteExecution } from '../support/delete-execution.ts';
 import { type Platform, startPlatform } from '../support/workflow/platform.ts';
@@ -38,6 +39,10 @@ const payer = scripted(({ parts }) => {
 
 function textOf(reply: Reply): string {
   return reply.kind === 'ended' ? `ended: ${reply.end?.outcome.kind}` : reply.text;
+}
+
+function isText(part: MessagePart, text: string): boolean {
+  return part.kind === 'user-text' && part.text === text;
 }
 
 async function stopped(client: PerdureClient, id: string): Promise<void> {
@@ -171,6 +176,15 @@ describe('client: conversations', function () {
     assert.deepEqual(await say('over', 'b', 'k2'), on);
     await remove(first.agentRunId);
     assert.match(textOf(await say('over', 'c', 'k3')), /: a \| b \| c$/);
+  });
+
+  it('goes on with what was said before the end and never answered', async () => {
+    const { agentRunId } = await say('unheard', 'a', 'k1');
+    await client.send('unheard', 'slowly', { agent: 'echo', tenant: platform.tenant, key: 'k2' });
+    await until('the model works on it', async () => echo.views.at(-1)?.parts.some((part) => isText(part, 'slowly')));
+    await stopped(client, agentRunId);
+    const on = await say('unheard', 'c', 'k3', 'echo', { continueAfter: ['cancelled'] });
+    assert.match(textOf(on), /: a \| slowly \| c$/);
   });
 
   it('goes on about the same subject only', async () => {

@@ -10,7 +10,8 @@ export type TakenOver = { readonly agent: string; readonly scope: string; readon
 type OpenCall = Stop['open'][number];
 
 /**
- * Finds the transcript that a run goes on with. Calls that had no result when the run before ended get the one that came since, or one that
+ * Finds the transcript that a run goes on with. What was said to the run before and never answered is in it: to people a conversation is one.
+ * Calls that had no result when the run before ended get the one that came since, or one that
  * says what is known of them, because providers refuse a transcript without, and the model must know what it does not know. Null when the
  * run before has no row: it was never admitted, or erased.
  */
@@ -22,14 +23,17 @@ export async function takeOver(
   const run = await stores.endedRuns.find(tenant, previous);
   if (run === null) return null;
   const { agent, scope } = run;
-  const { head, turn, results, open } = await stores.endedRuns.stopOf(tenant, run);
+  const { head, turn, results, inputs, open } = await stores.endedRuns.stopOf(tenant, run);
   const closed = [...results];
   for (const each of open) {
     const { index } = each.call;
     const known = each.standing?.kind === 'result' ? each.standing.ref : null;
     closed.push({ index, ref: known ?? (await stores.transcripts.writePart(tenant, scope, closing(turn, each))) });
   }
-  const refs = closed.toSorted((a, b) => a.index - b.index).map(({ ref }) => ref);
+  const refs = [
+    ...closed.toSorted((a, b) => a.index - b.index).map(({ ref }) => ref),
+    ...inputs.flatMap((ref) => ref ?? []),
+  ];
   return { agent, scope, head: refs.length === 0 ? head : await stores.transcripts.append(tenant, scope, head, refs) };
 }
 
