@@ -13,6 +13,7 @@ import { addDev } from './commands/dev.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEffectLs } from './commands/effect-ls.ts';
 import { addEffectResolve } from './commands/effect-resolve.ts';
+import { addModels } from './commands/models.ts';
 import { addReplay } from './commands/replay.ts';
 import { addRunLs } from './commands/run-ls.ts';
 import { addRunMessages } from './commands/run-messages.ts';
@@ -83,6 +84,7 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
   });
   addEffectLs(effect, context);
   addEffectResolve(effect, context);
+  addModels(program, context);
   addSchedule(program, context);
   addReplay(program, context);
   addCompletion(program, context);

@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, type Generated, type JSONColumnType, type ColumnType } from 'kysely';
 import { Pool } from 'pg';
+import type { UsageDetails } from '../domain/model/usage.ts';
 import type { Release } from '../domain/release/release.ts';
 import type { ModelResult } from '../domain/run/results.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
@@ -209,6 +210,7 @@ export type Database = {
     cache_read_tokens: Whole | null;
     cache_write_tokens: Whole | null;
     reasoning_tokens: Whole | null;
+    usage_details: Json<UsageDetails> | null;
     cost_pico: Whole | null;
     price_version: string | null;
     is_cost_simulated: boolean | null;

@@ -9,6 +9,7 @@ import { up as addCompaction } from './migrations/0004-compaction.ts';
 import { up as findMessages } from './migrations/0005-conversation.ts';
 import { up as indexOpenRows } from './migrations/0009-open-rows.ts';
 import { up as noteFiles } from './migrations/0010-message-files.ts';
+import { up as detailUsage } from './migrations/0015-usage-details.ts';
 
 /** Migrations in their order. A released one never changes. */
 const MIGRATIONS = {
@@ -19,6 +20,7 @@ const MIGRATIONS = {
   '0005-conversation': { up: findMessages },
   '0009-open-rows': { up: indexOpenRows },
   '0010-message-files': { up: noteFiles },
+  '0015-usage-details': { up: detailUsage },
 };
 
 /**

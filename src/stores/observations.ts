@@ -1,4 +1,4 @@
-import type { Usage } from '../domain/model/usage.ts';
+import { type Usage, usageDetails } from '../domain/model/usage.ts';
 import type { Cause } from '../domain/run/cause.ts';
 import type { Db } from './database.ts';
 
@@ -93,6 +93,7 @@ export async function closeObservation(db: Db, open: OpenObservation, closed: Cl
       cache_read_tokens: closed.usage?.cacheReadTokens ?? null,
       cache_write_tokens: closed.usage?.cacheWriteTokens ?? null,
       reasoning_tokens: closed.usage?.reasoningTokens ?? null,
+      usage_details: detailsColumn(closed.usage),
       cost_pico: closed.costPico ?? null,
       price_version: closed.priceVersion ?? null,
       is_cost_simulated: closed.isCostSimulated ?? null,
@@ -101,6 +102,12 @@ export async function closeObservation(db: Db, open: OpenObservation, closed: Cl
     .where('opened_at', '=', open.openedAt)
     .where('id', '=', open.id)
     .execute();
+}
+
+/** Writes the kinds of tokens that few models have; null where there are none. */
+export function detailsColumn(usage: Usage | undefined): string | null {
+  const details = usage === undefined ? null : usageDetails(usage);
+  return details === null ? null : JSON.stringify(details);
 }
 
 /** What others said is kept whatever it holds: PostgreSQL takes no U+0000 and no lone surrogate, and people read it as one line. */

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { UsageDetails } from '../domain/model/usage.ts';
 import type { ReceiptAccount, ReceiptAttempt, ReceiptReservation, ReservationState } from '../domain/run/receipt.ts';
 import type { RunReceipt } from '../domain/schemas/receipt.ts';
 import type { Db } from './database.ts';
@@ -22,6 +23,7 @@ type Row = {
   readonly cache_write_tokens: string | null;
   readonly output_tokens: string | null;
   readonly reasoning_tokens: string | null;
+  readonly usage_details: UsageDetails | null;
   readonly cost_pico: string | null;
   readonly price_version: string | null;
   readonly is_cost_simulated: boolean | null;
@@ -63,6 +65,7 @@ async function selectRows(db: Db, tenant: string, runId: string, createdAt: Date
            (row_number() over attempts)::int as attempt, lead(coalesce(o.id, b.id)) over attempts is null as is_newest,
            o.worker, coalesce(o.opened_at, b.opened_at) as opened_at, o.outcome, o.cause, o.message,
            o.input_tokens, o.cache_read_tokens, o.cache_write_tokens, o.output_tokens, o.reasoning_tokens,
+           o.usage_details,
            o.cost_pico, o.price_version, o.is_cost_simulated, o.is_cache_hit,
            b.id as reservation_id, b.state as reservation_state, b.worst_pico, b.worst_tokens, b.actual_pico, b.actual_tokens
       from (select * from perdure.observations
@@ -113,6 +116,7 @@ function toAttempt(row: Row, hasEnded: boolean): ReceiptAttempt {
     cacheWriteTokens: toNumber(row.cache_write_tokens),
     outputTokens: toNumber(row.output_tokens),
     reasoningTokens: toNumber(row.reasoning_tokens),
+    ...(row.usage_details === null ? {} : { usageDetails: row.usage_details }),
     costPico: row.cost_pico,
     priceVersion: row.price_version,
     isCostSimulated: row.is_cost_simulated ?? false,

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Usage } from '../domain/model/usage.ts';
 import type { Db } from './database.ts';
 import { type Charge, chargeReservation, lockAccount } from './budget-account.ts';
+import { detailsColumn } from './observations.ts';
 
 /** An attempt of which nobody knows whether it was paid. */
 export type UnansweredCall = {
@@ -64,6 +65,7 @@ async function settleLookedUp(
         cache_read_tokens: found.usage.cacheReadTokens,
         cache_write_tokens: found.usage.cacheWriteTokens,
         reasoning_tokens: found.usage.reasoningTokens,
+        usage_details: detailsColumn(found.usage),
         cost_pico: found.costPico,
         price_version: found.priceVersion,
         is_cost_simulated: false,

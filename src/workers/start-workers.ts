@@ -5,11 +5,14 @@ import { createModelActivities, createRunActivities, createToolActivity } from '
 import type { ActivityDependencies } from '../activities/dependencies.ts';
 import { createModels, effectiveModelId } from '../activities/model/providers.ts';
 import type { ScriptedModel } from '../activities/model/scripted-model.ts';
+import { watchPrices } from '../activities/model/watch-prices.ts';
 import { servedTools } from '../activities/tool/find-tool.ts';
 import type { Agent } from '../authoring/define-agent.ts';
+import type { PriceBook } from '../domain/model/price-table.ts';
 import type { Environment, WorkerConfig } from '../runtime/config.ts';
 import { armFailpoints } from '../runtime/failpoints.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { openPriceBook } from '../runtime/price-book.ts';
 import type { Telemetry } from '../runtime/telemetry.ts';
 import { type Db, openDatabasePool } from '../stores/database.ts';
 import { createStores } from '../stores/stores.ts';
@@ -18,6 +21,7 @@ import { installMeasuredRuntime, installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
 import { observeActivities } from './observe-activities.ts';
 import { observeProcess, type ObservedProcess } from './metrics/observe-process.ts';
+import { reportUnknownPrices, warnOfStalePrices } from './report-prices.ts';
 import { taskFailpoint } from './task-failpoint.ts';
 import { commonOptions, MODEL_OPTIONS, WORKFLOW_OPTIONS } from './worker-options.ts';
 
@@ -50,6 +54,8 @@ export type Workers = {
 export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   const { config, temporal, logger } = setup;
   const { metricsAddress: address, buildId, queuePrefix } = config;
+  const prices = openPriceBook(setup.env);
+  warnOfStalePrices(logger, Date.now());
   const { db, poolUse } = openDatabasePool(config.databaseUrl, (error) =>
     logger.warn({ err: error }, 'a database connection broke'),
   );
@@ -62,7 +68,7 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   });
   // Short, because it stands in every event of every history; random, because it names this process among others.
   const identity = `w-${randomBytes(3).toString('hex')}`;
-  const dependencies = createDependencies(setup, db, identity, observed);
+  const dependencies = createDependencies(setup, db, identity, { ...observed, prices });
   const workers: Worker[] = [];
   for (const options of await workersOf(setup, dependencies)) {
     const shared = commonOptions(setup.agents.values(), identity, config.buildId);
@@ -139,9 +145,9 @@ function createDependencies(
   setup: WorkersSetup,
   db: Db,
   worker: string,
-  { onAttemptClosed }: ObservedProcess,
+  { onAttemptClosed, onUnknownPrice, prices }: ObservedProcess & { readonly prices: PriceBook },
 ): ActivityDependencies {
-  const { config, agents, env, scripts, telemetry } = setup;
+  const { config, agents, env, scripts, telemetry, logger } = setup;
   const failpoint = armFailpoints(env);
   const rehearsals = new Map(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal]])),
@@ -149,12 +155,16 @@ function createDependencies(
   return {
     stores: createStores(db, { failpoint, onAttemptClosed }),
     agents,
-    models: createModels({
-      env,
-      rehearsals,
-      readFile: (path) => readFileSync(path, 'utf8'),
-      ...(scripts === undefined ? {} : { scripts }),
-    }),
+    models: watchPrices(
+      createModels({
+        env,
+        rehearsals,
+        readFile: (path) => readFileSync(path, 'utf8'),
+        prices,
+        ...(scripts === undefined ? {} : { scripts }),
+      }),
+      reportUnknownPrices(logger, onUnknownPrice),
+    ),
     effectiveModelId: (id) => effectiveModelId(id, env),
     secret: (name) => env[name],
     failpoint,

@@ -8,7 +8,7 @@ import {
   summaryRequest,
 } from '../../domain/memory/summary.ts';
 import type { ModelChoice } from '../../domain/model/model-policy.ts';
-import { costOf, type ModelPrice, worstCost } from '../../domain/model/price.ts';
+import { costOfReply, type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { RunTotal } from '../../domain/run/results.ts';
@@ -178,7 +178,7 @@ async function ask(
     const reply = await traceChat(spans, { ...job, request }, () =>
       invokeModel(summariser(job, asked), request, signal),
     );
-    const costPico = costOf(job.price, reply.usage);
+    const costPico = costOfReply(job.price, reply);
     return {
       text: textOf(reply) || extract(job, asked),
       charge: { kind: 'settled', costPico, tokens: totalTokens(reply.usage) },

@@ -1,6 +1,6 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import { ATTACHMENTS_BYTES_MAX, fileBytes } from '../../domain/model/attachment.ts';
-import { costOf, worstCost } from '../../domain/model/price.ts';
+import { costOf, costOfReply, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { dueAfterReply } from '../../domain/memory/compaction-due.ts';
 import { isTooLongForCertain } from '../../domain/memory/context-room.ts';
@@ -204,7 +204,7 @@ function chargeDetails(call: Call, reply: ModelReply) {
     ...(reply.usageEstimated ? { message: 'the provider named no usage: this is the most that it can have been' } : {}),
     model: reply.modelId,
     usage: reply.usage,
-    costPico: costOf(call.price, reply.usage),
+    costPico: costOfReply(call.price, reply),
     priceVersion: call.price.version,
     isCostSimulated: call.resolved.simulated,
   };

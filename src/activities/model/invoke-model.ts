@@ -74,7 +74,7 @@ export async function invokeModel(
   try {
     const { stream, response } = await model.doStream(callOptions(resolved, request, signal));
     const raw = await readReply(stream, resolved, [request.instructions, request.parts]);
-    const usage = normaliseUsage(raw.finish.usage);
+    const usage = normaliseUsage(resolved.wire, raw.finish.usage, resolved.id.split(':', 1)[0]);
     const stopReason = stopReasonOf(raw, resolved, usage);
     return {
       parts: toParts(raw.blocks, request.parts),

@@ -1,3 +1,4 @@
+import type { LanguageModelV4Usage } from '@ai-sdk/provider';
 import type { Usage } from '../../domain/model/usage.ts';
 import { normaliseUsage } from './normalise-usage.ts';
 import { ModelUnavailable } from './model-errors.ts';
@@ -54,32 +55,23 @@ export function usageLookup({ template = '', readKey, fetch }: LookupSettings): 
   };
 }
 
+/** No package has read the answer: what it says counts alone. */
+const NOTHING_TOLD: LanguageModelV4Usage = {
+  inputTokens: { total: undefined, noCache: undefined, cacheRead: undefined, cacheWrite: undefined },
+  outputTokens: { total: undefined, text: undefined, reasoning: undefined },
+};
+
 /** Reads usage in the words of a completion, with the same care as that of a reply. */
 function readUsage(body: unknown): KnownUsage {
   const usage = memberOf(body, 'usage');
   if (usage === null) return { kind: 'free' };
-  const known = normaliseUsage({
-    inputTokens: {
-      total: countIn(usage, 'prompt_tokens'),
-      noCache: undefined,
-      cacheRead: countIn(memberOf(usage, 'prompt_tokens_details'), 'cached_tokens'),
-      cacheWrite: countIn(memberOf(usage, 'prompt_tokens_details'), 'cache_write_tokens'),
-    },
-    outputTokens: {
-      total: countIn(usage, 'completion_tokens'),
-      text: undefined,
-      reasoning: countIn(memberOf(usage, 'completion_tokens_details'), 'reasoning_tokens'),
-    },
-    raw: { total_tokens: countIn(usage, 'total_tokens') ?? null },
+  const known = normaliseUsage('openai-chat', {
+    ...NOTHING_TOLD,
+    raw: usage as NonNullable<LanguageModelV4Usage['raw']>,
   });
   return known === null ? { kind: 'unknown' } : { kind: 'charged', usage: known };
 }
 
 function memberOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
-}
-
-function countIn(value: unknown, name: string): number | undefined {
-  const count = memberOf(value, name);
-  return typeof count === 'number' ? count : undefined;
 }

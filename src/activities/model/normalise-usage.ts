@@ -1,38 +1,94 @@
 import type { LanguageModelV4Usage } from '@ai-sdk/provider';
-import type { Usage } from '../../domain/model/usage.ts';
+import { countIn, type TokenCounts, usageExtractor, usageOf } from '../../domain/model/usage-reading.ts';
+import { isPossible, type Usage } from '../../domain/model/usage.ts';
+import type { Wire } from '../../domain/model/wire.ts';
+
+/** Whose way to say usage a wire is, where its provider has none of its own. */
+const WIRES: Readonly<Record<Exclude<Wire, 'simulated'>, readonly [provider: string, api: string]>> = {
+  'openai-chat': ['openai', 'chat'],
+  'openai-responses': ['openai', 'responses'],
+  anthropic: ['anthropic', 'default'],
+  google: ['google', 'default'],
+  mistral: ['mistral', 'default'],
+  bedrock: ['aws', 'default'],
+};
+
+/** Providers that say it in a way of their own, by our names. */
+const OWN_WAYS: Readonly<Record<string, readonly [provider: string, api: string]>> = {
+  'openai-chat groq': ['groq', 'default'],
+  'openai-chat deepseek': ['deepseek', 'chat'],
+  'openai-chat xai': ['x-ai', 'chat'],
+};
 
 /**
- * Reads what a provider charged, once and in one shape: cached input inside the input, reasoning inside the output.
+ * Reads what a provider charged, once and in one shape: cached input inside the input, reasoning inside the output. What the provider itself
+ * wrote goes before what its package made of it: the package drops what has a price of its own, as an hour in the cache or sound.
  *
+ * @param provider The part of the model's id before the colon, for providers that share a wire and say it otherwise.
  * @returns null when the provider did not say it, or said what cannot be: no call has an empty prompt.
  */
-export function normaliseUsage(usage: LanguageModelV4Usage): Usage | null {
+export function normaliseUsage(wire: Wire, usage: LanguageModelV4Usage, provider = ''): Usage | null {
+  const told = fromPackage(usage);
+  const counts = wire === 'simulated' ? null : rawCounts(wire, provider, usage.raw);
+  if (counts === null) return possible(told);
+  if (!Object.values(counts).every(isCount)) return null;
+  return possible(reconcile(wire, usageOf(counts), told, usage.raw?.['total_tokens']));
+}
+
+function possible(usage: Usage | null): Usage | null {
+  return usage !== null && usage.inputTokens > 0 && isPossible(usage) ? usage : null;
+}
+
+function rawCounts(wire: Exclude<Wire, 'simulated'>, provider: string, raw: unknown): TokenCounts | null {
+  const [name, api] = OWN_WAYS[`${wire} ${provider}`] ?? WIRES[wire];
+  const counts = countIn(usageExtractor(name, api)?.reads ?? [], raw);
+  const hour = hourOfBedrock(raw);
+  return counts === null || hour === 0 ? counts : { ...counts, cache_write_1h_tokens: hour };
+}
+
+/** Adds what only the package knows: rounds of a call that are beside the totals, and names of a count that only its provider uses. */
+function reconcile(wire: Wire, read: Usage, told: Usage | null, total: unknown): Usage {
+  const inputTokens = Math.max(read.inputTokens, told?.inputTokens ?? 0);
+  if (wire !== 'openai-chat') {
+    return { ...read, inputTokens, outputTokens: Math.max(read.outputTokens, told?.outputTokens ?? 0) };
+  }
+  const cacheReadTokens = Math.max(read.cacheReadTokens, told?.cacheReadTokens ?? 0);
+  return withReasoningInside({ ...read, inputTokens, cacheReadTokens }, total);
+}
+
+/** Some servers count reasoning beside the completion: their total says so, or more reasoning than output does. */
+function withReasoningInside(usage: Usage, total: unknown): Usage {
+  const { inputTokens, outputTokens, reasoningTokens } = usage;
+  if (reasoningTokens === 0) return usage;
+  const isBeside = reasoningTokens > outputTokens || total === inputTokens + outputTokens + reasoningTokens;
+  if (isBeside) return { ...usage, outputTokens: outputTokens + reasoningTokens };
+  const wasAdded = outputTokens >= 2 * reasoningTokens && total === inputTokens + outputTokens - reasoningTokens;
+  return wasAdded ? { ...usage, outputTokens: outputTokens - reasoningTokens } : usage;
+}
+
+/** Bedrock lists what it wrote to the cache by lifetime. */
+function hourOfBedrock(raw: unknown): number {
+  if (typeof raw !== 'object' || raw === null || !('cacheDetails' in raw) || !Array.isArray(raw.cacheDetails)) return 0;
+  return (raw.cacheDetails as readonly { readonly ttl?: unknown; readonly inputTokens?: unknown }[])
+    .filter(({ ttl }) => ttl === '1h')
+    .reduce((sum, { inputTokens }) => sum + countOr0(inputTokens), 0);
+}
+
+/** Reads what the package made of it. Parts that are larger than the whole are cut to it. */
+function fromPackage(usage: LanguageModelV4Usage): Usage | null {
   const input = usage.inputTokens.total;
   const written = usage.outputTokens.total;
-  if (!isCount(input) || input === 0 || !isCount(written)) return null;
+  if (!isCount(input) || !isCount(written)) return null;
   const reasoning = countOr0(usage.outputTokens.reasoning);
-  const output = hasReasoningOutside(usage, input, written, reasoning) ? written + reasoning : written;
+  const output = reasoning > written ? written + reasoning : written;
   const cacheRead = Math.min(input, countOr0(usage.inputTokens.cacheRead));
   return {
     inputTokens: input,
     outputTokens: output,
     cacheReadTokens: cacheRead,
-    cacheWriteTokens: Math.min(input - cacheRead, countOr0(usage.inputTokens.cacheWrite ?? rawCacheWrite(usage))),
-    reasoningTokens: Math.min(output, reasoning),
+    cacheWriteTokens: Math.min(input - cacheRead, countOr0(usage.inputTokens.cacheWrite)),
+    reasoningTokens: reasoning,
   };
-}
-
-/** Some providers (xAI) count reasoning beside the completion: their total says so, or more reasoning than output does. */
-function hasReasoningOutside(usage: LanguageModelV4Usage, input: number, output: number, reasoning: number): boolean {
-  if (reasoning > output) return true;
-  return reasoning > 0 && usage.raw?.['total_tokens'] === input + output + reasoning;
-}
-
-function rawCacheWrite(usage: LanguageModelV4Usage): unknown {
-  const details = usage.raw?.['prompt_tokens_details'];
-  return typeof details === 'object' && details !== null && 'cache_write_tokens' in details
-    ? details.cache_write_tokens
-    : undefined;
 }
 
 function isCount(value: unknown): value is number {

@@ -1,6 +1,12 @@
 import type { Rehearsal } from '../../authoring/define-agent.ts';
 import type { ModelChoice } from '../../domain/model/model-policy.ts';
-import { ceilingPrice, priceOfModel, simulatedPrice } from '../../domain/model/price-table.ts';
+import {
+  BUILT_IN_PRICES,
+  ceilingPrice,
+  findPrice,
+  type PriceBook,
+  simulatedPrice,
+} from '../../domain/model/price-table.ts';
 import type { ModelPrice } from '../../domain/model/price.ts';
 import type { ResolvedModel } from './invoke-model.ts';
 import { type UsageLookup, usageLookup } from './look-up-usage.ts';
@@ -22,6 +28,8 @@ export type ModelSettings = {
   readonly rehearsals: ReadonlyMap<string, Rehearsal>;
   /** Scripted models by name, for tests. */
   readonly scripts?: ReadonlyMap<string, ScriptedModel>;
+  /** Where prices are looked up. Defaults to the table that is built in. */
+  readonly prices?: PriceBook;
 };
 
 export type Models = {
@@ -100,7 +108,7 @@ function openAi(settings: ModelSettings, id: string, name: string): ResolvedMode
     id,
     wire: 'openai-chat',
     keyName,
-    price: priceOfModel(name) ?? configuredCeiling(settings.env),
+    price: modelPrice(settings, 'openai', name),
     simulated: false,
   };
 }
@@ -113,7 +121,7 @@ async function openAiResponses(settings: ModelSettings, id: string, name: string
     apiKey: keyOf(settings, id, keyName),
     fetch: fetchOf(settings),
   }).responses(name);
-  const price = priceOfModel(name) ?? configuredCeiling(settings.env);
+  const price = modelPrice(settings, 'openai-responses', name);
   return { model, id, wire: 'openai-responses', keyName, price, simulated: false };
 }
 
@@ -126,7 +134,8 @@ async function anthropic(settings: ModelSettings, id: string, name: string): Pro
     apiKey: keyOf(settings, id, keyName),
     fetch: fetchOf(settings),
   }).languageModel(name);
-  return { model, id, wire: 'anthropic', keyName, price: configuredCeiling(settings.env), simulated: false };
+  const price = modelPrice(settings, 'anthropic', name);
+  return { model, id, wire: 'anthropic', keyName, price, simulated: false };
 }
 
 /** @throws ModelUnavailable when the key is missing. */
@@ -144,8 +153,7 @@ function compatible(settings: ModelSettings, id: string, name: string): Resolved
   }
   const readKey = compatibleKey(settings);
   const model = wireModel({ provider: 'compatible', model: name, baseUrl, readKey, fetch: fetchOf(settings) });
-  // The ceiling comes first: the name of a known model does not say what this server takes for it.
-  const price = configuredCeiling(settings.env) ?? priceOfModel(name);
+  const price = modelPrice(settings, 'openai-compatible', name);
   const isShared = !isSet(settings.env['PERDURE_MODEL_API_KEY']) && isSet(settings.env['OPENAI_API_KEY']);
   const keyName = isShared ? 'OPENAI_API_KEY' : 'PERDURE_MODEL_API_KEY';
   return { model, id, wire: 'openai-chat', keyName, price, simulated: false };
@@ -206,6 +214,24 @@ function baseUrlOf(env: Environment): string | null {
     'PERDURE_MODEL_BASE_URL is not an HTTP address',
     'Write it as http://host:port/v1.',
   );
+}
+
+/**
+ * Finds what a model costs here: what a person wrote down for it, else the table, else the configured ceiling. Null when nobody knows.
+ *
+ * @param provider The part of the model's id before the colon.
+ * @throws ModelUnavailable when the configured ceiling is no price.
+ */
+export function modelPrice(
+  { env, prices = BUILT_IN_PRICES }: Pick<ModelSettings, 'env' | 'prices'>,
+  provider: string,
+  name: string,
+): ModelPrice | null {
+  const found = findPrice(provider, name, prices);
+  if (found?.from === 'file') return found.price;
+  const ceiling = configuredCeiling(env);
+  // The name of a known model does not say what a server of one's own takes for it.
+  return provider === 'openai-compatible' ? (ceiling ?? found?.price ?? null) : (found?.price ?? ceiling);
 }
 
 /** @throws ModelUnavailable when the ceiling is not a price: a typing error must not become a free model. */

@@ -1,5 +1,5 @@
 import { activityInfo, Context } from '@temporalio/activity';
-import { costOf, type ModelPrice } from '../../domain/model/price.ts';
+import { costOfReply, type ModelPrice } from '../../domain/model/price.ts';
 import type { Spans } from '../../runtime/gen-ai.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import { classify } from '../failures.ts';
@@ -36,7 +36,7 @@ export async function traceChat(
     isCostSimulated: resolved.simulated,
   };
   return spans.chat(asked, work, {
-    reply: (reply) => ({ ...reply, costPico: costOf(price, reply.usage) }),
+    reply: (reply) => ({ ...reply, costPico: costOfReply(price, reply) }),
     trouble: (error) => (cancellationSignal.aborted ? 'cancelled' : classify(error).cause),
   });
 }

@@ -7,6 +7,7 @@ import { type Environment, readWorkerConfig } from '../../runtime/config.ts';
 import type { Cli } from '../cli.ts';
 import { loadOwnAgents } from '../find-agent.ts';
 import { formatCount } from '../format/units.ts';
+import { examinePriceBook, usablePriceBook } from '../models/examine-prices.ts';
 import { fail, type Finding, ok, warn } from './finding.ts';
 import { spellCommand } from '../spell-command.ts';
 
@@ -22,6 +23,7 @@ export async function examineAgents(cli: Pick<Cli, 'cwd' | 'env'>): Promise<read
       configuration,
       judgeAgents(agents),
       ...(await examineModels(agents, cli.env)),
+      ...examinePriceBook(cli.env, Date.now()),
       ...examineSecrets(agents, cli.env),
     ];
   } catch (error) {
@@ -48,7 +50,7 @@ async function examineModels(agents: ReadonlyMap<string, Agent>, env: Environmen
   const rehearsals = new Map(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal] as const])),
   );
-  const models = createModels({ env, rehearsals, readFile: readText });
+  const models = createModels({ env, rehearsals, readFile: readText, prices: usablePriceBook(env) });
   const findings = new Map<string, Finding>();
   const rehearsed: string[] = [];
   for (const { name, models: policy } of agents.values()) {

@@ -1,133 +1,217 @@
-import type { ModelPrice, TokenPrices } from './price.ts';
+import { batchPerMilleOf } from './batch-prices.ts';
+import { dayStart } from './calendar.ts';
+import { literalOf, matches } from './match-rule.ts';
+import { type PricedModel, rowAt, toModelPrice } from './price-row.ts';
+import type { ModelPrice } from './price.ts';
+import generated from './prices.generated.json' with { type: 'json' };
 
-/** Goes up with every change of the table; observations carry it. The prices are OpenAI's list prices. */
-const TABLE_VERSION = 'openai-1';
-
-/** Above this many input tokens OpenAI charges the long-context prices, for the whole call. */
-const LONG_CONTEXT_TOKENS = 272_000;
-
-/** USD per million tokens. Left out: cached input costs what input costs, and writing the cache costs what input costs. */
-type Row = {
-  readonly input: number;
-  readonly output: number;
-  readonly cacheRead?: number;
-  readonly cacheWrite?: number;
-  readonly longContext?: Omit<Row, 'longContext'>;
+/** A provider's list in the table. */
+export type ProviderPrices = {
+  readonly id: string;
+  readonly name: string;
+  /** Providers whose lists hold for models that are not in this one. */
+  readonly fallback?: readonly string[];
+  readonly models: readonly PricedModel[];
 };
 
-const ROWS: Readonly<Record<string, Row>> = {
-  'gpt-4o': { input: 2.5, cacheRead: 1.25, output: 10 },
-  'gpt-4o-mini': { input: 0.15, cacheRead: 0.075, output: 0.6 },
-  'gpt-4.1': { input: 2, cacheRead: 0.5, output: 8 },
-  'gpt-4.1-mini': { input: 0.4, cacheRead: 0.1, output: 1.6 },
-  'gpt-4.1-nano': { input: 0.1, cacheRead: 0.025, output: 0.4 },
-  'gpt-5': { input: 1.25, cacheRead: 0.125, output: 10 },
-  'gpt-5-mini': { input: 0.25, cacheRead: 0.025, output: 2 },
-  'gpt-5-nano': { input: 0.05, cacheRead: 0.005, output: 0.4 },
-  'gpt-5-pro': { input: 15, output: 120 },
-  'gpt-5.1': { input: 1.25, cacheRead: 0.125, output: 10 },
-  'gpt-5.1-codex-mini': { input: 0.25, cacheRead: 0.025, output: 2 },
-  'gpt-5.2': { input: 1.75, cacheRead: 0.175, output: 14 },
-  'gpt-5.2-pro': { input: 21, output: 168 },
-  'gpt-5.3': { input: 1.75, cacheRead: 0.175, output: 14 },
-  'gpt-5.4': {
-    input: 2.5,
-    cacheRead: 0.25,
-    output: 15,
-    longContext: { input: 5, cacheRead: 0.5, output: 22.5 },
-  },
-  'gpt-5.4-mini': { input: 0.75, cacheRead: 0.075, output: 4.5 },
-  'gpt-5.4-nano': { input: 0.2, cacheRead: 0.02, output: 1.25 },
-  'gpt-5.4-pro': { input: 30, output: 180, longContext: { input: 60, output: 270 } },
-  'gpt-5.5': { input: 5, cacheRead: 0.5, output: 30 },
-  'gpt-5.5-pro': { input: 30, output: 180 },
-  'gpt-5.6-luna': {
-    input: 1,
-    cacheRead: 0.1,
-    cacheWrite: 1.25,
-    output: 6,
-    longContext: { input: 2, cacheRead: 0.2, cacheWrite: 2.5, output: 9 },
-  },
-  'gpt-5.6-sol': {
-    input: 5,
-    cacheRead: 0.5,
-    cacheWrite: 6.25,
-    output: 30,
-    longContext: { input: 10, cacheRead: 1, cacheWrite: 12.5, output: 45 },
-  },
-  'gpt-5.6-terra': {
-    input: 2.5,
-    cacheRead: 0.25,
-    cacheWrite: 3.125,
-    output: 15,
-    longContext: { input: 5, cacheRead: 0.5, cacheWrite: 6.25, output: 22.5 },
-  },
-  o1: { input: 15, cacheRead: 7.5, output: 60 },
-  o3: { input: 2, cacheRead: 0.5, output: 8 },
-  'o3-mini': { input: 1.1, cacheRead: 0.55, output: 4.4 },
-  'o3-pro': { input: 20, output: 80 },
-  'o4-mini': { input: 1.1, cacheRead: 0.275, output: 4.4 },
+/** The table that is checked in. `npm run generate:prices` writes it. */
+export type PriceTable = {
+  readonly source: string;
+  readonly version: string;
+  /** Day on which the data was fetched: `2026-03-13`. */
+  readonly fetchedAt: string;
+  readonly providers: readonly ProviderPrices[];
 };
 
-/** Names under which a model of the table is sold as well. */
-const ALIASES: Readonly<Record<string, string>> = {
-  'gpt-5-chat-latest': 'gpt-5',
-  'gpt-5-codex': 'gpt-5',
-  'gpt-5.1-chat-latest': 'gpt-5.1',
-  'gpt-5.1-codex': 'gpt-5.1',
-  'gpt-5.1-codex-max': 'gpt-5.1',
-  'gpt-5.2-chat-latest': 'gpt-5.2',
-  'gpt-5.3-chat-latest': 'gpt-5.3',
-  'gpt-5.3-codex': 'gpt-5.3',
-  'gpt-5.6': 'gpt-5.6-sol',
+/** A model whose price a person has written down. */
+export type OwnPrice = {
+  /** Provider as in ids of models: the part before the colon. */
+  readonly provider: string;
+  readonly model: PricedModel;
+  /** Relative to the base, in thousandths; left out: what the provider's batch lane costs. */
+  readonly batchPerMille?: number;
+  /** The price is the most that it can be, and not what it is. */
+  readonly isCeiling: boolean;
 };
+
+/** Prices that a person has written down, which go before the table. */
+export type PriceFile = { readonly version: string; readonly prices: readonly OwnPrice[] };
+
+/** Where prices are looked up. */
+export type PriceBook = {
+  readonly file: PriceFile | null;
+  /** The present, in milliseconds since 1970: prices change at dates and hours. */
+  readonly now: () => number;
+};
+
+/** A price with where it was found. */
+export type FoundPrice = {
+  readonly price: ModelPrice;
+  readonly model: PricedModel;
+  /** `file`: a person's. */
+  readonly from: 'file' | 'table';
+  readonly isCeiling: boolean;
+};
+
+/** The generated table. The compiler would otherwise have a type of its own for each of its rows. */
+export const PRICE_TABLE = generated as unknown as PriceTable;
+
+/** Without a file and without a clock: as things were when the table was fetched. */
+export const BUILT_IN_PRICES: PriceBook = { file: null, now: () => dayStart(PRICE_TABLE.fetchedAt) };
+
+/** Lists of the table by our names of providers. Other names are the table's own. */
+const LISTS: Readonly<Record<string, string>> = {
+  'openai-responses': 'openai',
+  'openai-compatible': 'openai',
+  xai: 'x-ai',
+  bedrock: 'aws',
+};
+
+/** Providers that nobody pays by the token. */
+const UNPRICED: ReadonlySet<string> = new Set(['ollama', 'vllm', 'lmstudio', 'rehearsal', 'scripted', 'recorded']);
 
 /** What rehearsals and scripts cost, as a simulation: a run with a real model of that size costs about the same. */
-const SIMULATED_AS = 'gpt-5-mini';
+const SIMULATED_AS = { provider: 'openai', model: 'gpt-5-mini' };
 
-/** Finds the price of an OpenAI model by its name, with or without the date at its end. Null when it is not in the table. */
-export function priceOfModel(model: string): ModelPrice | null {
-  const name = model.replace(/-\d{4}-\d{2}-\d{2}$/, '');
-  const key = ALIASES[name] ?? name;
-  const row = Object.hasOwn(ROWS, key) ? ROWS[key] : undefined;
-  return row === undefined ? null : toPrice(row, TABLE_VERSION);
+/**
+ * Finds the price of a model. Null when nobody knows it: it is never 0 for that.
+ *
+ * @param provider The part of a model's id before the colon.
+ * @param model The part after it, as the provider has it, with or without a date at its end.
+ */
+export function priceOfModel(provider: string, model: string, book: PriceBook = BUILT_IN_PRICES): ModelPrice | null {
+  return findPrice(provider, model, book)?.price ?? null;
+}
+
+/** Finds the price of a model, and where it comes from: a person's file, or the table. */
+export function findPrice(provider: string, model: string, book: PriceBook): FoundPrice | null {
+  const names = spellings(model);
+  for (const name of names) {
+    const own = findOwn(book, provider, name);
+    if (own !== null) return own;
+  }
+  if (UNPRICED.has(provider)) return null;
+  const list = listOf(provider);
+  for (const name of names) {
+    const listed = findListed(list, name);
+    if (listed !== undefined) return tablePrice(book, list, listed);
+  }
+  return null;
+}
+
+/** Null also where the prices of the file begin later. */
+function findOwn(book: PriceBook, provider: string, name: string): FoundPrice | null {
+  const own = book.file?.prices.find((each) => each.provider === provider && isFor(each.model, name));
+  return own === undefined ? null : ownPrice(book, own);
+}
+
+function ownPrice(
+  { file, now }: PriceBook,
+  { provider, model, batchPerMille, isCeiling }: OwnPrice,
+): FoundPrice | null {
+  const row = rowAt(model.rows, now());
+  if (row === null) return null;
+  const batch = batchPerMille === undefined ? batchPerMilleOf(listOf(provider)) : BigInt(batchPerMille);
+  return { price: toModelPrice(row, batch, file?.version ?? ''), model, from: 'file', isCeiling };
+}
+
+/** Where no price of a list holds yet, its first one is taken. */
+function tablePrice({ now }: PriceBook, list: string, model: PricedModel): FoundPrice | null {
+  const row = rowAt(model.rows, now()) ?? model.rows[0];
+  if (row === undefined) return null;
+  return {
+    price: toModelPrice(row, batchPerMilleOf(list), PRICE_TABLE.version),
+    model,
+    from: 'table',
+    isCeiling: false,
+  };
+}
+
+function listOf(provider: string): string {
+  return Object.hasOwn(LISTS, provider) ? (LISTS[provider] ?? provider) : provider;
+}
+
+/** A model that has a price, with the name by which its provider is known here. */
+export type ListedPrice = {
+  readonly provider: string;
+  /** A name that it can be called by. */
+  readonly name: string;
+  readonly found: FoundPrice;
+};
+
+/** Lists what has a price, a person's first: of our providers, or of every list. */
+export function listPrices(book: PriceBook, scope: 'ours' | 'all'): readonly ListedPrice[] {
+  const own = (book.file?.prices ?? []).map((each) => ({ provider: each.provider, found: ownPrice(book, each) }));
+  const listed = PRICE_TABLE.providers
+    .filter(({ id }) => scope === 'all' || OUR_LISTS.has(id))
+    .flatMap(({ id, models }) => models.map((model) => ({ provider: ourName(id), list: id, model })))
+    .filter(({ provider, model }) => findOwn(book, provider, nameOf(model).toLowerCase()) === null)
+    .map(({ provider, list, model }) => ({ provider, found: tablePrice(book, list, model) }));
+  return [...own, ...listed].flatMap(({ provider, found }) =>
+    found === null ? [] : [{ provider, name: nameOf(found.model), found }],
+  );
+}
+
+/** Providers of the table that a model's id can name. */
+const OUR_LISTS: ReadonlySet<string> = new Set([
+  'openai',
+  'anthropic',
+  'google',
+  'mistral',
+  'groq',
+  'deepseek',
+  'x-ai',
+  'aws',
+  'azure',
+]);
+
+function ourName(list: string): string {
+  return Object.entries(LISTS).find(([name, id]) => id === list && !name.startsWith('openai-'))?.[0] ?? list;
+}
+
+/** Tells whether a word can be the provider of a model's id that has a price. */
+export function isPriceProvider(word: string): boolean {
+  return Object.hasOwn(LISTS, word) || UNPRICED.has(word) || PRICE_TABLE.providers.some(({ id }) => id === word);
+}
+
+/** Looks through a list, and through those that hold where it is silent. */
+function findListed(list: string, name: string): PricedModel | undefined {
+  const provider = PRICE_TABLE.providers.find(({ id }) => id === list);
+  const model = provider?.models.find((each) => isFor(each, name));
+  if (model !== undefined) return model;
+  for (const other of provider?.fallback ?? []) {
+    const fallen = findListed(other, name);
+    if (fallen !== undefined) return fallen;
+  }
+  return undefined;
+}
+
+/** Some entries stand under an id that nobody can call; the first name of their rule can be. */
+function nameOf(model: PricedModel): string {
+  const { id, match } = model;
+  return match === undefined || matches(match, id.toLowerCase()) ? id : (literalOf(match) ?? id);
+}
+
+function isFor({ id, match }: PricedModel, name: string): boolean {
+  return matches(match ?? { equals: id }, name);
+}
+
+/** A date may be written with or without dashes, and a model of a day costs what the model costs, unless a list knows better. */
+function spellings(model: string): readonly string[] {
+  const name = model.toLowerCase().trim();
+  if (name === '') return [];
+  const dashed = name.replace(/-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)/g, '-$1-$2-$3');
+  return [...new Set([name, dashed, dashed.replace(/-\d{4}-\d{2}-\d{2}$/, '')])];
 }
 
 /** Prices what a simulated model would have cost. */
 export function simulatedPrice(): ModelPrice {
-  return toPrice(ROWS[SIMULATED_AS] as Row, `simulated-${TABLE_VERSION}`);
+  const price = priceOfModel(SIMULATED_AS.provider, SIMULATED_AS.model) as ModelPrice;
+  return { ...price, version: `simulated-${price.version}` };
 }
 
 /** Prices every kind of token alike: the most that a person says a model without a price costs, in USD per million tokens. */
 export function ceilingPrice(usdPerMillion: number): ModelPrice {
-  return toPrice({ input: usdPerMillion, output: usdPerMillion }, `ceiling-${usdPerMillion}`, 1000n);
-}
-
-/** OpenAI's batch API costs half. */
-const BATCH_PER_MILLE = 500n;
-
-function toPrice(row: Row, version: string, batchPerMille: bigint = BATCH_PER_MILLE): ModelPrice {
-  const { longContext } = row;
-  return {
-    base: toTokenPrices(row),
-    tiers:
-      longContext === undefined ? [] : [{ inputTokensAbove: LONG_CONTEXT_TOKENS, prices: toTokenPrices(longContext) }],
-    batchPerMille,
-    version,
-  };
-}
-
-function toTokenPrices(row: Row): TokenPrices {
-  return {
-    input: picoPerToken(row.input),
-    output: picoPerToken(row.output),
-    cacheRead: picoPerToken(row.cacheRead ?? row.input),
-    cacheWrite: picoPerToken(row.cacheWrite ?? row.input),
-    reasoning: picoPerToken(row.output),
-  };
-}
-
-/** One USD per million tokens is 1,000,000 pico-dollars a token. */
-function picoPerToken(usdPerMillion: number): bigint {
-  return BigInt(Math.round(usdPerMillion * 1e6));
+  const each = Math.round(usdPerMillion * 1e6);
+  return toModelPrice({ base: { input: each, output: each } }, 1000n, `ceiling-${usdPerMillion}`);
 }

@@ -1,3 +1,5 @@
+import type { UsageDetails } from '../model/usage.ts';
+
 /** What became of the money that an attempt reserved. `reserved`: it is at work, or nobody has looked since its process died. */
 export type ReservationState = 'settled' | 'held' | 'reserved' | 'released';
 
@@ -36,6 +38,8 @@ export type ReceiptAttempt = {
   readonly cacheWriteTokens: number | null;
   readonly outputTokens: number | null;
   readonly reasoningTokens: number | null;
+  /** Kinds of tokens with a price of their own that few models have; absent where there are none. */
+  readonly usageDetails?: UsageDetails;
   /** What the attempt itself wrote down. */
   readonly costPico: string | null;
   readonly priceVersion: string | null;

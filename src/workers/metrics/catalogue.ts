@@ -40,6 +40,11 @@ export const METRICS = {
     help: 'US dollars charged to runs for model calls, as they are settled.',
     labels: ['agent', 'model', 'simulated'],
   },
+  perdure_model_prices_unknown_total: {
+    type: 'counter',
+    help: 'Calls to models whose price nobody knows. Without a ceiling they are refused.',
+    labels: ['model', 'ceiling'],
+  },
   perdure_tool_calls_total: {
     type: 'counter',
     help: 'Attempts at tool calls that were closed.',

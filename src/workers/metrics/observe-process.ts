@@ -1,9 +1,11 @@
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { countLateBeats } from '../../activities/heartbeats.ts';
+import type { UnknownPrice } from '../../activities/model/watch-prices.ts';
 import type { ListenAddress } from '../../runtime/config.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { PoolUse } from '../../stores/database.ts';
 import type { OnAttemptClosed } from '../../stores/observations.ts';
+import { countUnknownPrice } from '../report-prices.ts';
 import { type Watched, watchRuns } from '../watch/watch.ts';
 import { createMetrics, type Metrics } from './create-metrics.ts';
 import { type FactsOf, measureActivities } from './measure-activities.ts';
@@ -16,6 +18,7 @@ export type ObservedProcess = {
   /** Where `/metrics`, `/livez` and `/readyz` are; null when they are not served. */
   readonly url: string | null;
   readonly onAttemptClosed: OnAttemptClosed;
+  readonly onUnknownPrice: (unknown: UnknownPrice) => void;
   /** What the process's workers wrap around activities. */
   readonly activityInterceptors: (factsOf: FactsOf) => ActivityInterceptorsFactory[];
   /** Says that the workers are there; with `watches` it also looks after all runs. */
@@ -47,6 +50,7 @@ export async function observeProcess(setup: ProcessSetup): Promise<ObservedProce
 const UNOBSERVED: ObservedProcess = {
   url: null,
   onAttemptClosed: () => undefined,
+  onUnknownPrice: () => undefined,
   activityInterceptors: () => [],
   begin: () => undefined,
   stopping: () => undefined,
@@ -68,6 +72,7 @@ async function observe(address: ListenAddress, setup: ProcessSetup): Promise<Obs
   return {
     url: endpoint.url,
     onAttemptClosed: (attempt) => measureAttempt(metrics, attempt),
+    onUnknownPrice: (unknown) => countUnknownPrice(metrics, unknown),
     activityInterceptors: (factsOf) => {
       const measure = measureActivities(metrics, factsOf);
       return [(context) => ({ inbound: measure(context) })];

@@ -139,4 +139,21 @@ describe('the rows of a receipt', () => {
     for (const call of calls) await stores.unansweredCalls.settle(stores.tenant, call, { kind: 'free' }, null);
     assert.deepEqual(await receiptOf(run), { spent: '0', held: '0', rows: [['open', 'released', null]] });
   });
+
+  it('say what was counted beside, word for word, so that the price can be computed again', async () => {
+    const run = await admit('1000');
+    const details = { cacheWriteHourTokens: 1, audioInputTokens: 2, webSearches: 3 };
+    const usage = { ...USAGE, cacheWriteTokens: 2, ...details };
+    const first = await begin(run);
+    await stores.modelCalls.settle(stores.tenant, first, CHARGE, { outcome: 'replied', ...FOUND, usage }, REPLY);
+    await settle(await begin(run, 2));
+    const { name } = await begin(run, 3);
+    const calls = await stores.unansweredCalls.list(stores.tenant, run, name);
+    for (const call of calls) await stores.unansweredCalls.settle(stores.tenant, call, CHARGE, { ...FOUND, usage });
+    const receipt = await createRunReader(stores).receipt(stores.tenant, run);
+    assert.deepEqual(
+      receipt?.attempts.map(({ usageDetails }) => usageDetails ?? null),
+      [details, null, details],
+    );
+  });
 });

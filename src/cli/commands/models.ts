@@ -1,0 +1,17 @@
+import type { Command } from 'commander';
+import { addGroup, type CommandContext } from '../command.ts';
+import { addModelsCheck } from './models-check.ts';
+import { addModelsLs } from './models-ls.ts';
+import { addModelsPrices } from './models-prices.ts';
+
+/** Adds the commands about models. */
+export function addModels(program: Command, context: CommandContext): void {
+  const models = addGroup(program, {
+    name: 'models',
+    summary: 'see what models cost, and check that those of the agents have a price',
+    examples: ['perdure models ls anthropic', 'perdure models prices openai:gpt-5-mini', 'perdure models check'],
+  });
+  addModelsLs(models, context);
+  addModelsPrices(models, context);
+  addModelsCheck(models, context);
+}
