@@ -3,6 +3,7 @@ import type { JsonValue } from '../domain/json.ts';
 import type { ModelPolicy } from '../domain/model/model-policy.ts';
 import type { ApprovalRule } from '../domain/policy/approval-policy.ts';
 import type { InputGuardrail } from '../domain/policy/guardrail.ts';
+import type { ExitRule } from '../domain/run/early-exit.ts';
 import type { ReflectionPolicy } from '../domain/policy/reflection.ts';
 import type { Tool } from './define-tool.ts';
 
@@ -50,6 +51,8 @@ export type AgentSpec = {
   readonly guardrails?: readonly InputGuardrail[];
   readonly approvals?: readonly ApprovalRule[];
   readonly reflection?: ReflectionPolicy;
+  /** Results that make the run's goal true: after one the model is asked for its closing answer, and calls no tool any more. */
+  readonly exit?: readonly ExitRule[];
   /** Ceilings besides cost and time. Defaults: 50 turns, 200 tool calls, 2,000,000 tokens. */
   readonly limits?: { readonly turns?: number; readonly toolCalls?: number; readonly tokens?: number };
   /** Lets the model put a question to the person with the built-in tool `askPerson`; the run waits for the answer. */
@@ -86,6 +89,9 @@ export function defineAgent(spec: AgentSpec): Agent {
   const broken = patterns.find(({ pattern }) => !isRegularExpression(pattern));
   if (broken !== undefined) {
     refuse(`${broken.of} has the pattern ${JSON.stringify(broken.pattern)}, which is not a regular expression`);
+  }
+  for (const { tool } of spec.exit ?? []) {
+    if (!names.includes(tool)) refuse(`exit names the tool ${tool}, which the agent does not have`);
   }
   for (const rule of spec.approvals ?? []) {
     if (!names.includes(rule.tool))

@@ -134,10 +134,13 @@ async function before(place: Place, run: EndedRun, turn: number): Promise<Taken 
   };
 }
 
-/** Leaves out what was recalled: the turn that is made anew recalls it again. */
+/** Leaves out what was recalled, which the turn that is made anew recalls again, and that it was to be the last. */
 async function saidOf({ transcripts, tenant }: Place, run: EndedRun, delta: readonly string[]) {
   const parts = await Promise.all(delta.map(async (ref) => transcripts.readPart(tenant, run.scope, ref)));
-  return delta.filter((_, index) => parts[index]?.kind !== 'recalled');
+  return delta.filter((_, index) => {
+    const part = parts[index];
+    return part?.kind !== 'recalled' && !(part?.kind === 'guidance' && part.isClosing === true);
+  });
 }
 
 /** Finds the newest whole answer before a turn. */

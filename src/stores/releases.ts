@@ -1,3 +1,4 @@
+import { canonicalJson } from '../domain/json.ts';
 import { type Release, releaseId } from '../domain/release/release.ts';
 import type { Db } from './database.ts';
 import { LruCache } from './lru-cache.ts';
@@ -18,7 +19,7 @@ export function createReleases(db: Db) {
         .values({ id, agent: release.agent, body: JSON.stringify(release) })
         .onConflict((conflict) => conflict.doNothing())
         .execute();
-      cache.set(id, release, 1);
+      cache.set(id, inFixedOrder(release), 1);
       return id;
     },
     async get(id: string): Promise<Release> {
@@ -26,8 +27,17 @@ export function createReleases(db: Db) {
       if (cached !== undefined) return cached;
       const row = await db.selectFrom('releases').select('body').where('id', '=', id).executeTakeFirst();
       if (row === undefined) throw new Error(`release ${id} is not stored`);
-      cache.set(id, row.body, 1);
-      return row.body;
+      const release = inFixedOrder(row.body);
+      cache.set(id, release, 1);
+      return release;
     },
   };
+}
+
+/**
+ * Puts the members of a release in one order. A process that made it has them as they were written, the database gives them in an order of its own, and
+ * a provider's cache wants the same bytes from all.
+ */
+function inFixedOrder(release: Release): Release {
+  return JSON.parse(canonicalJson(release)) as Release;
 }

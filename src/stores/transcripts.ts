@@ -104,7 +104,8 @@ async function writePart({ db, scopes, segments }: Library, place: Place, part: 
     .values({ tenant, scope, address, bytes, alg: 'none', kid: null })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  segments.set(key, segmentOf(part, bytes), bytes.length);
+  // Read back from its bytes, so that every process has the members of a part in the same order, whether it wrote the part or read it.
+  segments.set(key, segmentOf(JSON.parse(bytes.toString('utf8')) as MessagePart, bytes), bytes.length);
   return address;
 }
 

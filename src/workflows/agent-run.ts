@@ -27,7 +27,7 @@ export async function agentRun(input: RunStart | Continuation): Promise<RunEnd> 
 async function loop(shell: Shell): Promise<RunEnd> {
   watchDeadline(shell);
   for (;;) {
-    const decision = decide(shell.run, { isHistoryLong: workflowInfo().continueAsNewSuggested });
+    const decision = decide(shell.run, { isHistoryLong: workflowInfo().continueAsNewSuggested, now: Date.now() });
     present(shell, decision);
     if (decision.kind === 'end') {
       observe(shell, { kind: 'ended', outcome: decision.end.outcome });

@@ -74,9 +74,11 @@ async function runActivityOf(
       return { kind: 'perceived', ids: inputs.map((input) => input.id), result, activeMs: activeMs(result) };
     }
     case 'call-model': {
-      const { turn, delta } = decision;
-      const { callModel } = models(shell, planOf(shell), modelSummary(turn, run.results.length));
-      const result = await callModel({ tenant, turn, head: run.head, delta, ...patience });
+      const { turn, delta, closing } = decision;
+      const asked = closing === undefined ? {} : { closing };
+      const summary = modelSummary(turn, run.results.length) + (closing === undefined ? '' : ` · closing: ${closing}`);
+      const { callModel } = models(shell, planOf(shell), summary);
+      const result = await callModel({ tenant, turn, head: run.head, delta, ...asked, ...patience });
       return { kind: 'model-called', result, activeMs: activeMs(result) };
     }
     case 'compact': {

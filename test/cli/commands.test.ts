@@ -83,6 +83,7 @@ describe('command line: commands', function () {
       'rejected',
       'question',
       'webUi',
+      'cache',
     ]);
     const tailed = await perdure('run', 'tail', id, '--json');
     const kinds = tailed.out.split('\n').map((line) => (JSON.parse(line) as { kind: string }).kind);

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { InvalidInput, MessageRejected, RunNotFound } from '../../src/client/index.ts';
 import { CommandError, EXIT } from '../../src/cli/exit.ts';
 import { explainError } from '../../src/cli/explain-error.ts';
-import { formatOutcome } from '../../src/cli/format/run.ts';
+import { formatCacheShare, formatOutcome, formatStanding } from '../../src/cli/format/run.ts';
+import { cacheShareOf } from '../../src/domain/run/cache-share.ts';
 import { formatTable } from '../../src/cli/format/table.ts';
 import { formatCost, formatDuration, oneLine } from '../../src/cli/format/units.ts';
 import { respell, spellCommand } from '../../src/cli/spell-command.ts';
@@ -54,6 +55,26 @@ describe('command line: words', () => {
       [formatCost('250000000000', false), formatCost('1', true)],
       ['0.25 USD', '0.000000000001 USD (simulated)'],
     );
+  });
+
+  it('says what came from the cache, of all attempts that know it', () => {
+    const attempt = { inputTokens: 1_000, cacheReadTokens: 900, cacheWriteTokens: 50 };
+    const unknown = { inputTokens: null, cacheReadTokens: null, cacheWriteTokens: null };
+    const fresh = { inputTokens: 1_001, cacheReadTokens: 0, cacheWriteTokens: 1_000 };
+    assert.deepEqual(formatCacheShare(cacheShareOf([attempt, unknown, fresh])), [
+      '  44.9 % of 2,001 input tokens from the cache, 1,050 written to it',
+    ]);
+    assert.deepEqual(formatCacheShare(cacheShareOf([unknown])), []);
+  });
+
+  it('says why a run ended early', () => {
+    const end = { answer: null, release: null, turns: 1, toolCalls: 0, tokens: 0, costPico: '0' } as const;
+    const standing = (exit?: { readonly reason: 'goal' }) =>
+      formatStanding({
+        phase: 'ended',
+        end: { ...end, outcome: { kind: 'completed' }, ...(exit === undefined ? {} : { exit }) },
+      });
+    assert.deepEqual([standing(), standing({ reason: 'goal' })], ['completed', 'completed, early: goal']);
   });
 
   it('does not let a text steer the terminal', () => {

@@ -38,7 +38,7 @@ export function answer(choices: Choices, run: Run, decision: Performed): Observa
         activeMs: MS,
       };
     case 'call-model':
-      return { kind: 'model-called', result: reply(choices, run, decision.turn), activeMs: MS };
+      return { kind: 'model-called', result: reply(choices, run, decision), activeMs: MS };
     case 'compact':
       return { kind: 'compacted', result: compact(choices, run), activeMs: MS };
     case 'call-tools':
@@ -67,7 +67,8 @@ export function resultRef(turn: number, index: number): string {
 function admitted(choices: Choices, run: Run): Observation {
   if (choices.isRare(20)) return { kind: 'admitted', result: { kind: 'refused', reason: 'not here' } };
   const revisionsMax = choices.oneOf([null, 0, 2]);
-  const plan = samplePlan({ revisionsMax });
+  const exit = { goals: choices.oneOf([[], [{ tool: 'addNote' }, { tool: 'checkStock', outcome: 'error' as const }]]) };
+  const plan = samplePlan(choices.isRare(2) ? { revisionsMax } : { revisionsMax, exit });
   if (run.start.retryOf === undefined) return { kind: 'admitted', result: { kind: 'admitted', plan } };
   const taken = takenUp(choices, run);
   const limits = { ...plan.limits, turns: plan.limits.turns + taken.turn };
@@ -124,7 +125,8 @@ function compact(choices: Choices, run: Run): CompactResult {
   };
 }
 
-function reply(choices: Choices, run: Run, turn: number): ModelResult {
+function reply(choices: Choices, run: Run, { turn, closing }: Decision & { kind: 'call-model' }): ModelResult {
+  const asked = closing === undefined ? {} : { closing };
   const total: RunTotal = {
     costPico: String(BigInt(run.total.costPico) + BigInt(choices.below(300))),
     tokens: run.total.tokens + choices.below(300),
@@ -151,9 +153,16 @@ function reply(choices: Choices, run: Run, turn: number): ModelResult {
       total,
       model: 'm',
       ...long,
+      ...asked,
     };
-  const calls = Array.from({ length: count }, (_, index) => repliedCall(choices, turn, index));
-  return { kind: 'replied', head, heard, calls, total, model: 'm', ...long };
+  const calls = Array.from({ length: count }, (_, index) => {
+    const call = repliedCall(choices, turn, index);
+    // A closing reply's calls are answered on the spot.
+    return closing === undefined
+      ? call
+      : { ...call, verdict: { kind: 'answered', ref: resultRef(turn, index) } as const };
+  });
+  return { kind: 'replied', head, heard, calls, total, model: 'm', ...long, ...asked };
 }
 
 function repliedCall(choices: Choices, turn: number, index: number): RepliedCall {
@@ -203,7 +212,8 @@ function toolResult(choices: Choices, turn: number, { tool, index }: PendingCall
   const isWrite = samplePlan().tools[tool]?.effect !== 'read';
   if (isWrite && choices.isRare(8)) return { outcome: 'unknown', effectKey: `effect:${turn}.${index}` };
   if (choices.isRare(4)) return { outcome: 'deferred', token: sampleToken(turn, index), deadlineAt: 5_000 };
-  return { outcome: choices.oneOf(['ok', 'error', 'already-done']), ref: resultRef(turn, index) };
+  const tells = isWrite ? {} : { tells: choices.oneOf(['much', 'little']) };
+  return { outcome: choices.oneOf(['ok', 'error', 'already-done']), ref: resultRef(turn, index), ...tells };
 }
 
 /** What the person sent decides; without a decision the approval has expired. */

@@ -61,6 +61,17 @@ describe('any run', () => {
     });
   });
 
+  it('closes a bounded number of times, and only where the plan has early exits', () => {
+    eachRun((steps) => {
+      for (const { decision, run } of steps) {
+        assert.ok((run.exit?.closings ?? 0) <= LIMITS.closingsMax);
+        if (decision.kind === 'call-model' && decision.closing !== undefined) assert.ok(run.plan?.exit !== undefined);
+        if (run.plan?.exit === undefined)
+          assert.deepEqual([run.exit, run.news, run.pace], [undefined, undefined, undefined]);
+      }
+    });
+  });
+
   it('writes one at a time, and nothing while an effect is unknown', () => {
     eachRun((steps) => {
       for (const { decision, run } of stepsOf(steps, 'call-tools')) {

@@ -28,6 +28,7 @@ import {
   tooLong,
   type TooLong,
 } from './prepare-call.ts';
+import { cacheRequestOf } from './prompt-cache.ts';
 import { settleEarlier } from './settle-earlier.ts';
 import { traceChat } from './trace-chat.ts';
 
@@ -155,6 +156,7 @@ async function invoke(
     tools: call.release.tools,
     outputTokensMax: call.choice.outputTokensMax,
     requestId: attempt.reservationId,
+    cache: cacheRequestOf(call),
     fileTokensMax: fileTokensMax(call),
     ...(call.choice.temperature === undefined ? {} : { temperature: call.choice.temperature }),
   };

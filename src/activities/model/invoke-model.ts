@@ -8,6 +8,7 @@ import type { Wire } from '../../domain/model/wire.ts';
 import type { ToolContract } from '../../domain/tool/contract.ts';
 import { ModelCallError, ModelReplyError, ModelUnavailable, type ReplyProblem } from './model-errors.ts';
 import { normaliseUsage } from './normalise-usage.ts';
+import { type PromptCacheRequest, withPromptCache } from './prompt-cache.ts';
 import { buildPrompt, buildTools } from './prompt.ts';
 import { readReply, type RawReply, type ReplyBlock } from './read-reply.ts';
 
@@ -36,6 +37,8 @@ export type ModelRequest = {
   readonly fileTokensMax?: number;
   /** Our name for the call, sent as `x-client-request-id`, so that the provider's log can be asked about it. */
   readonly requestId?: string;
+  /** Absent where nothing of the prompt will be sent again. */
+  readonly cache?: PromptCacheRequest;
 };
 
 export type ModelReply = {
@@ -72,7 +75,9 @@ export async function invokeModel(
 ): Promise<ModelReply> {
   const { model } = resolved;
   try {
-    const { stream, response } = await model.doStream(callOptions(resolved, request, signal));
+    const { stream, response } = await model.doStream(
+      withPromptCache(callOptions(resolved, request, signal), resolved, request.cache),
+    );
     const raw = await readReply(stream, resolved, [request.instructions, request.parts]);
     const usage = normaliseUsage(resolved.wire, raw.finish.usage, resolved.id.split(':', 1)[0]);
     const stopReason = stopReasonOf(raw, resolved, usage);

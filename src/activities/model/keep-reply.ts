@@ -1,5 +1,6 @@
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import type { Release } from '../../domain/release/release.ts';
+import type { ClosingReason } from '../../domain/run/early-exit.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { RepliedCall } from '../../domain/run/results.ts';
 import type { StoredReply } from '../../stores/database.ts';
@@ -7,6 +8,7 @@ import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { toolCallId } from '../tool/tool-call-id.ts';
 import type { ModelReply } from './invoke-model.ts';
+import { closingParts, notWhileClosing } from './closing-words.ts';
 import { type JudgedCall, judgeCall } from './judge-call.ts';
 import { printable } from './printable.ts';
 
@@ -23,6 +25,7 @@ type Reply = {
   readonly release: Release;
   readonly prompt: string | null;
   readonly heard: number;
+  readonly closing?: ClosingReason;
 };
 
 type ToolCallPart = MessagePart & { readonly kind: 'tool-call' };
@@ -42,10 +45,10 @@ export async function keepReply(
   const refs: string[] = [];
   const calls: RepliedCall[] = [];
   const texts: { readonly ref: string; readonly text: string }[] = [];
-  for (const part of model.parts) {
+  for (const part of closingParts(reply, model.parts)) {
     if (part.kind === 'tool-call') {
       if (calls.length >= CALLS_KEPT_MAX) continue;
-      const judged = judgeCall(agent, reply.release, part, calls.length);
+      const judged = notWhileClosing(reply, judgeCall(agent, reply.release, part, calls.length));
       const own = { ...part, toolCallId: toolCallId(reply.turn, calls.length), toolName: judged.tool };
       const ref = await write(own);
       refs.push(ref);
@@ -66,6 +69,7 @@ export async function keepReply(
     ...(isAnswer ? { answer: { ref: last.ref, preview: printable(last.text, LIMITS.previewLengthMax) } } : {}),
     calls,
     model: printable(model.modelId, MODEL_ID_LENGTH_MAX),
+    ...(reply.closing === undefined ? {} : { closing: reply.closing }),
   };
 }
 

@@ -8,6 +8,7 @@ import { bytesOf, type ChainNode } from '../../domain/memory/chain.ts';
 import { dueAfterRefusal } from '../../domain/memory/compaction-due.ts';
 import { isTooLongForCertain } from '../../domain/memory/context-room.ts';
 import type { Release } from '../../domain/release/release.ts';
+import type { ClosingReason } from '../../domain/run/early-exit.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
 import type { ModelResult } from '../../domain/run/results.ts';
 import type { RunFacts } from '../../stores/runs.ts';
@@ -15,7 +16,9 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import { withRecalled } from '../memory/recall.ts';
 import { agentRunIdOfActivity } from '../run-activity.ts';
 import type { ResolvedModel } from './invoke-model.ts';
+import { withClosingWords } from './closing-words.ts';
 import { ModelUnavailable } from './model-errors.ts';
+import { withCachePrice } from './prompt-cache.ts';
 import { uniqueCallIds } from './unique-call-ids.ts';
 
 /** The model that an attempt calls, and what it costs. */
@@ -36,6 +39,8 @@ export type Call = Route & {
   readonly parts: readonly MessagePart[];
   /** The run is blocked: this attempt is one of many until the cause is gone. */
   readonly isPatient: boolean;
+  /** Set where the model is asked for its closing answer, and why. */
+  readonly closing?: ClosingReason;
 };
 
 /** Reads what a call needs: the release, the transcript with the delta, and the model that is to answer. */
@@ -44,9 +49,10 @@ export async function prepareCall(dependencies: ActivityDependencies, input: Cal
   const { tenant, turn } = input;
   const facts = await stores.runs.factsOf(tenant, agentRunIdOfActivity());
   const release = await stores.releases.get(facts.release);
-  const route = await chooseRoute(dependencies, release);
+  const route = withCachePrice(await chooseRoute(dependencies, release));
   const history = await stores.transcripts.readNodes(tenant, facts.scope, input.head);
-  const delta = await withRecalled(stores, { tenant, scope: facts.scope }, history, input.delta);
+  const recalled = await withRecalled(stores, { tenant, scope: facts.scope }, history, input.delta);
+  const delta = await withClosingWords(stores, { tenant, scope: facts.scope }, recalled, input.closing);
   const prompt =
     delta.length === 0 ? input.head : await stores.transcripts.append(tenant, facts.scope, input.head, delta);
   const parts = uniqueCallIds(await stores.transcripts.read(tenant, facts.scope, prompt));
@@ -61,6 +67,7 @@ export async function prepareCall(dependencies: ActivityDependencies, input: Cal
     prompt,
     parts,
     isPatient: input.patient === true,
+    ...(input.closing === undefined ? {} : { closing: input.closing }),
   };
 }
 

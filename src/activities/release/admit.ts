@@ -139,6 +139,7 @@ function buildPlan(
     modelTimeoutMs: settings.modelTimeoutMs,
     turnsPerExecution: Math.min(settings.turnsPerExecution, LIMITS.turnsPerExecution),
     revisionsMax: release.reflection?.revisionsMax ?? null,
+    exit: { goals: release.exit ?? [] },
   };
 }
 

@@ -44,5 +44,6 @@ export function buildRelease(agent: Agent, effectiveModelId: (id: string) => str
       activeMs: Math.max(ACTIVE_MS_MIN, 10 * agent.requirements.latencyP95Ms),
     },
     reflection: agent.reflection ?? null,
+    ...(agent.exit === undefined ? {} : { exit: agent.exit }),
   };
 }

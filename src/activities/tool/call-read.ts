@@ -8,6 +8,7 @@ import { classifyTool, isSecretMissing, toApplicationFailure } from '../failures
 import { observationOfAttempt } from './observe-attempt.ts';
 import { makeToolContext, type ToolCall } from './tool-call.ts';
 import { writeResult } from './tool-result.ts';
+import { whatItTells } from './what-it-tells.ts';
 import { traceTool } from './trace-tool.ts';
 
 /** Calls a read. It may be called again, so a failure is retried and then told to the model. */
@@ -31,7 +32,7 @@ export async function callRead(dependencies: ActivityDependencies, call: ToolCal
   }
   const ref = await writeResult(stores, call, { isError: false, output });
   await stores.observations.close(observation, { outcome: 'ok', ref });
-  return { outcome: 'ok', ref };
+  return { outcome: 'ok', ref, tells: await whatItTells(stores, call, output) };
 }
 
 /** A refusal is told to the model at once, other trouble when the attempts are used up. Only a tool that asks for it blocks the run. */
@@ -62,7 +63,8 @@ async function afterFailedRead(
   const output = isRefusal
     ? error.message
     : `${tool.contract.name} failed after ${attempt} attempts: ${failure.message}`;
-  return { outcome: 'error', ref: await writeResult(stores, call, { isError: true, output }) };
+  const ref = await writeResult(stores, call, { isError: true, output });
+  return { outcome: 'error', ref, tells: await whatItTells(stores, call, output) };
 }
 
 /** Stops waiting for a tool that does not listen to its signal. */

@@ -1,3 +1,4 @@
+import { cacheShareOf } from '../../domain/run/cache-share.ts';
 import { addUp } from '../../domain/run/receipt.ts';
 import { type CommandContext, type CommonOptions, endWith, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
@@ -20,6 +21,7 @@ export async function showReceipt(
   const endCostPico = run.end?.costPico ?? null;
   const view: ReceiptView = {
     ...receipt,
+    cache: cacheShareOf(attempts),
     sums: addUp({ runId: id, endCostPico, account, attempts }),
     temporal: await countTemporalActions(runs, id, run.createdAt),
   };

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { MessagePart } from '../../domain/model/message-part.ts';
+import { cacheShareOf } from '../../domain/run/cache-share.ts';
 import type { RejectedMessage } from '../../domain/run/views.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { addRunArgument, findRunTenant } from '../find-run.ts';
@@ -87,7 +88,7 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
   const transcript = await readTranscript(runs, tenant, id, options);
   const audit = options.audit === true ? await reader.audit(tenant, id) : null;
   const extras = { ...(transcript === null ? {} : { transcript }), ...(audit === null ? {} : { audit }) };
-  printData(context, options, { ...view, ...extras }, () =>
+  printData(context, options, { ...view, cache: cacheShareOf(view.timeline), ...extras }, () =>
     [
       formatRun(view),
       ...(transcript === null ? [] : [`Transcript\n${transcript.map(formatPart).join('\n')}`]),

@@ -1,13 +1,18 @@
 import { formatUsd } from '../../domain/model/price.ts';
+import type { CacheShare } from '../../domain/run/cache-share.ts';
 import type { ReceiptAttempt, ReceiptSums } from '../../domain/run/receipt.ts';
 import type { RunReceipt } from '../../domain/schemas/receipt.ts';
 import type { TemporalActions } from '../receipt/temporal-actions.ts';
-import { formatStanding } from './run.ts';
+import { formatCacheShare, formatStanding } from './run.ts';
 import { formatTable } from './table.ts';
 import { formatCost, formatCount, oneLine } from './units.ts';
 
 /** All that a receipt shows. */
-export type ReceiptView = RunReceipt & { readonly sums: ReceiptSums; readonly temporal: TemporalActions };
+export type ReceiptView = RunReceipt & {
+  readonly cache: CacheShare;
+  readonly sums: ReceiptSums;
+  readonly temporal: TemporalActions;
+};
 
 /** Writes a receipt for a person. Money is exact to the last digit, in USD. */
 export function formatReceipt(view: ReceiptView): string {
@@ -24,10 +29,11 @@ export function formatReceipt(view: ReceiptView): string {
   ].join('\n\n');
 }
 
-function headOf({ run, account, sums }: ReceiptView): string {
+function headOf({ run, account, cache, sums }: ReceiptView): string {
   const lines = [
     `receipt of run ${run.id} · ${run.agent} · ${formatStanding(run)}`,
     `  ${formatCost(run.costPico, run.isCostSimulated)} · ${formatCount(run.tokens, 'token')} · cap ${formatCost(account?.capPico ?? run.capPico, false)}`,
+    ...(run.isCostSimulated ? [] : formatCacheShare(cache)),
   ];
   if (run.isCostSimulated) lines.push('  simulated: nothing was charged, this is what a model of that size would cost');
   if (BigInt(sums.afterEndPico) > 0n) {

@@ -1,3 +1,4 @@
+import { type CacheShare, cacheShareOf } from '../../domain/run/cache-share.ts';
 import type { Outcome, RunEnd } from '../../domain/run/run-end.ts';
 import type { Blocked } from '../../domain/run/run.ts';
 import type { RejectedMessage } from '../../domain/run/views.ts';
@@ -31,7 +32,9 @@ export type RunView = {
 /** Writes a run for a person. */
 export function formatRun(view: RunView): string {
   const { run, timeline, answer, approvals, effects, deferred, rejected, question, webUi } = view;
-  const blocks = [headOf(run)];
+  // What plays inside the worker has no cache.
+  const cache = run.isCostSimulated ? [] : formatCacheShare(cacheShareOf(timeline));
+  const blocks = [[headOf(run), ...cache].join('\n')];
   if (timeline.length > 0) blocks.push(formatTimeline(timeline));
   const pending = approvals.filter((approval) => approval.state === 'pending');
   blocks.push(...pending.map(formatPendingApproval));
@@ -54,7 +57,9 @@ export function formatRun(view: RunView): string {
 
 /** Says in a few words how a run stands. */
 export function formatStanding(run: Pick<RunRecord, 'end' | 'phase'>): string {
-  return run.end === null ? run.phase : formatOutcome(run.end.outcome);
+  if (run.end === null) return run.phase;
+  const early = run.end.exit === undefined ? '' : `, early: ${run.end.exit.reason}`;
+  return `${formatOutcome(run.end.outcome)}${early}`;
 }
 
 /** Says in a few words how a run ended. */
@@ -86,6 +91,13 @@ export function formatUse(
     formatCount(use.turns, 'turn'),
     formatCount(use.toolCalls, 'tool call'),
   ].join(' · ');
+}
+
+/** Says what of the input came from the providers' caches; nothing where there was no input. */
+export function formatCacheShare({ inputTokens, cacheWriteTokens, readPerMille }: CacheShare): readonly string[] {
+  if (inputTokens === 0) return [];
+  const share = `${(readPerMille / 10).toFixed(1)} % of ${formatCount(inputTokens, 'input token')} from the cache`;
+  return [`  ${share}, ${cacheWriteTokens.toLocaleString('en-US')} written to it`];
 }
 
 /** Shows what a person is asked, and the commands that answer. */

@@ -10,7 +10,8 @@ export type ProviderMetadata = { readonly [provider: string]: JsonObject };
  */
 export type MessagePart =
   | { readonly kind: 'user-text'; readonly text: string }
-  | { readonly kind: 'guidance'; readonly text: string }
+  /** `isClosing`: it asks for the run's closing answer, and is nothing for a run that takes this one up. */
+  | { readonly kind: 'guidance'; readonly text: string; readonly isClosing?: true }
   | {
       /** A file of the user's, in base64. Where only its description is wanted, `data` is empty. */
       readonly kind: 'file';

@@ -1,4 +1,5 @@
 import type { AttachmentKind } from './attachment.ts';
+import type { PromptCachePolicy } from './prompt-cache.ts';
 
 /** Strength of a model as an agent asks for it; the release says which model stands behind each. */
 export type Tier = 'small' | 'standard' | 'strong';
@@ -16,6 +17,8 @@ export type ModelChoice = {
   readonly temperature?: number;
   /** Files that the model reads besides words. Default none: a run that begins with one is refused. */
   readonly reads?: readonly AttachmentKind[];
+  /** How the provider keeps the beginning of prompts. Default: on, for the provider's usual time. */
+  readonly promptCache?: PromptCachePolicy;
 };
 
 /** The models of a release. `standard` must be there; a missing tier falls back to it. */

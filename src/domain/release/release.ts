@@ -2,6 +2,7 @@ import type { ModelPolicy } from '../model/model-policy.ts';
 import type { ApprovalRule } from '../policy/approval-policy.ts';
 import type { InputGuardrail } from '../policy/guardrail.ts';
 import type { ReflectionPolicy } from '../policy/reflection.ts';
+import type { ExitRule } from '../run/early-exit.ts';
 import { contentHash } from '../sha-256.ts';
 import type { ToolContract } from '../tool/contract.ts';
 
@@ -29,6 +30,8 @@ export type Release = {
   readonly approvals: readonly ApprovalRule[];
   readonly limits: RunLimits;
   readonly reflection: ReflectionPolicy | null;
+  /** What makes the run's goal true. Missing where the agent names nothing. */
+  readonly exit?: readonly ExitRule[];
 };
 
 /** Hashes a release: its id. */

@@ -1,3 +1,4 @@
+import type { ClosingReason } from './early-exit.ts';
 import type { CallArguments } from './results.ts';
 import type { Phase } from './phase.ts';
 import type { RunEnd } from './run-end.ts';
@@ -19,6 +20,8 @@ export type CallModelInput = OfRun & {
   readonly turn: number;
   readonly head: string | null;
   readonly delta: readonly string[];
+  /** Set where the model is asked for its closing answer, and why. */
+  readonly closing?: ClosingReason;
 };
 
 export type CompactInput = OfRun & {

@@ -1,13 +1,18 @@
 import { utf8Bytes } from '../json.ts';
 import type { Decision, HumanWait } from './decision.ts';
 import { isDeferred, nextCall } from './deferred-calls.ts';
+import { closedOutcome, closingOf, exitReasonOf } from './early-exit.ts';
 import { LIMITS } from './limits.ts';
 import type { RunPlan } from './plan.ts';
 import type { Dimension, Outcome, RunEnd } from './run-end.ts';
 import type { PendingCall, Run, WaitingInput } from './run.ts';
 
 /** What the shell knows and the state does not. */
-export type Surroundings = { readonly isHistoryLong: boolean };
+export type Surroundings = {
+  readonly isHistoryLong: boolean;
+  /** The workflow's clock, in milliseconds since the epoch. Without it no run closes for its deadline. */
+  readonly now?: number;
+};
 
 /**
  * Decides what a run does next: the only place that chooses. Pure, so that the same state decides the same on every replay.
@@ -15,7 +20,7 @@ export type Surroundings = { readonly isHistoryLong: boolean };
  * The order is the policy: what must end ends, what is paused waits, what people said is heard, calls that were asked for are
  * answered, and only then the model is asked again.
  */
-export function decide(run: Run, { isHistoryLong }: Surroundings): Decision {
+export function decide(run: Run, { isHistoryLong, now }: Surroundings): Decision {
   if (run.earlierEnd !== null) return { kind: 'end', end: run.earlierEnd };
   if (run.outcome !== null) return end(run, run.outcome);
   if (run.stop !== null) return end(run, stopOutcome(run));
@@ -41,10 +46,20 @@ export function decide(run: Run, { isHistoryLong }: Surroundings): Decision {
   }
   if (run.turn - run.turnsBefore >= run.plan.turnsPerExecution) return { kind: 'continue-as-new' };
   if (hasAnswer) return waitFor({ kind: 'message' });
-  if (run.compaction?.kind === 'due' && run.head !== null) {
+  const closed = closedOutcome(run);
+  if (closed !== null) return end(run, closed);
+  const closing = closingOf(run, now);
+  // A closing prompt still fits, unless it was refused; there is no later one to make room for.
+  const isCompactionLeft = closing === null || (run.compaction?.kind === 'due' && run.compaction.was === 'refused');
+  if (run.compaction?.kind === 'due' && run.head !== null && isCompactionLeft) {
     return { kind: 'compact', turn: run.turn, head: run.head, through: run.compaction.through };
   }
-  return { kind: 'call-model', turn: run.turn + 1, delta: deltaOf(run) };
+  return {
+    kind: 'call-model',
+    turn: run.turn + 1,
+    delta: deltaOf(run),
+    ...(closing === null ? {} : { closing }),
+  };
 }
 
 /** A turn is over, nothing is in flight and nothing waits to be heard: only here may the run continue as new. */
@@ -120,6 +135,7 @@ function waitFor(wait: HumanWait): Decision {
 }
 
 function end(run: Run, outcome: Outcome): Decision {
+  const reason = exitReasonOf(run, outcome);
   const result: RunEnd = {
     outcome,
     answer: run.answer,
@@ -128,6 +144,7 @@ function end(run: Run, outcome: Outcome): Decision {
     toolCalls: run.toolCalls,
     tokens: run.total.tokens,
     costPico: run.total.costPico,
+    ...(reason === null ? {} : { exit: { reason } }),
   };
   return { kind: 'end', end: result };
 }

@@ -1,3 +1,4 @@
+import type { ClosingReason } from './early-exit.ts';
 import type { RunEnd } from './run-end.ts';
 import type { DeferredCall, PendingCall, WaitingInput } from './run.ts';
 
@@ -5,7 +6,13 @@ import type { DeferredCall, PendingCall, WaitingInput } from './run.ts';
 export type Decision =
   | { readonly kind: 'admit' }
   | { readonly kind: 'perceive'; readonly inputs: readonly WaitingInput[] }
-  | { readonly kind: 'call-model'; readonly turn: number; readonly delta: readonly string[] }
+  | {
+      readonly kind: 'call-model';
+      readonly turn: number;
+      readonly delta: readonly string[];
+      /** Set where the model is to close, and why. */
+      readonly closing?: ClosingReason;
+    }
   | { readonly kind: 'compact'; readonly turn: number; readonly head: string; readonly through: number }
   | { readonly kind: 'call-tools'; readonly turn: number; readonly calls: readonly PendingCall[] }
   | { readonly kind: 'await-approval'; readonly turn: number; readonly call: PendingCall }

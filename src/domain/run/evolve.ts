@@ -1,5 +1,6 @@
 import { hashId } from '../sha-256.ts';
 import { deferCall, settleCall } from './deferred-calls.ts';
+import { evolveExit, withoutExit } from './early-exit.ts';
 import { evolveRepeats } from './repeats.ts';
 import type { Observation } from './observation.ts';
 import { receiveMessage } from './receive-message.ts';
@@ -13,6 +14,10 @@ import { topUpLimits } from './top-up.ts';
  * and its observation, so nothing here assumes that the state is the one that was decided on.
  */
 export function evolve(run: Run, observation: Observation): Run {
+  return evolveExit(run, fold(run, observation), observation);
+}
+
+function fold(run: Run, observation: Observation): Run {
   switch (observation.kind) {
     case 'admitted':
       return evolveAdmitted(run, observation);
@@ -82,10 +87,11 @@ function evolvePerceived(run: Run, ids: readonly string[], result: PerceiveResul
   if (result.refused !== undefined) {
     return { ...run, waiting, blocked: null, outcome: { kind: 'refused', reason: result.refused } };
   }
+  const isOwnGuidance = perceived.every((input) => input.kind === 'guidance' && input.id.startsWith('perdure:'));
   // An answer that was applied before has no result: the question stays open.
   const answered = result.answer === undefined ? undefined : perceived.find((input) => input.kind === 'answer');
   const next: Run = {
-    ...run,
+    ...(isOwnGuidance || perceived.every(({ kind }) => kind === 'top-up') ? run : withoutExit(run)),
     waiting,
     blocked: null,
     inputs: [...run.inputs, ...result.inputs],
@@ -95,9 +101,7 @@ function evolvePerceived(run: Run, ids: readonly string[], result: PerceiveResul
         ? run.results
         : [...run.results, { index: answered.index, ref: result.answer }],
     // The run's own guidance is no reason to count repeats anew: it is what they led to.
-    repeated: perceived.every((input) => input.kind === 'guidance' && input.id.startsWith('perdure:'))
-      ? run.repeated
-      : { fingerprint: '', times: 0 },
+    repeated: isOwnGuidance ? run.repeated : { fingerprint: '', times: 0 },
   };
   return perceived.reduce(
     (state, input) =>

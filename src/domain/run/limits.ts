@@ -47,6 +47,18 @@ export const LIMITS = {
   repeatsToGuide: 3,
   /** Equal tool calls in a row before the run ends. */
   repeatsToEnd: 6,
+  /** Turns in a row without a new result before the model is told. One may be a mistake of its own. */
+  staleTurnsToGuide: 2,
+  /** Turns in a row without a new result before the run closes: with the first one as many as equal calls that end a run. */
+  staleTurnsToClose: 5,
+  /** Results that a run remembers to tell what is new: a full turn of calls. They travel in the continuation, in 12 bytes each. */
+  rememberedResultsMax: 32,
+  /** Closing calls before the run ends with what it has: one may be spent on calls that are not made any more. */
+  closingsMax: 2,
+  /** Turns by which the next one's time is judged, by the 95th percentile: of fewer the slowest counts, of twenty one may be an exception. */
+  measuredTurnsMax: 20,
+  /** Time beside the work that a closing call may need: waiting for a worker, and writing the end. */
+  closingMarginMs: 2 * SECOND_MS,
   /** Time an activity has beyond its work to write down what became of it while the database is away. */
   settleMs: 65 * SECOND_MS,
   /** How long an activity is retried before the run says that it is blocked. */

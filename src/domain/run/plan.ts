@@ -1,4 +1,5 @@
 import type { EffectClass } from '../tool/contract.ts';
+import type { ExitPlan } from './early-exit.ts';
 import type { RunLimits } from '../release/release.ts';
 
 /** What the run needs to know of a tool to call it, pinned at admission. */
@@ -30,4 +31,6 @@ export type RunPlan = {
   readonly turnsPerExecution: number;
   /** Whether the release asks for the reflect activity, and how often an answer may be sent back. */
   readonly revisionsMax: number | null;
+  /** What ends the run before its model does. Missing in plans of builds before early exits. */
+  readonly exit?: ExitPlan;
 };

@@ -1,6 +1,7 @@
 import type { JsonValue } from '../json.ts';
 import type { Verdict } from '../policy/approval-policy.ts';
 import type { Cause, Disposition } from './cause.ts';
+import type { ClosingReason } from './early-exit.ts';
 import type { RunPlan } from './plan.ts';
 import type { Answer, Dimension, RunEnd } from './run-end.ts';
 import type { Taken } from './taken.ts';
@@ -66,6 +67,8 @@ export type ModelResult =
       readonly model: string;
       /** Set when the transcript fills too much of the model's context: the last turn that a summary should replace. */
       readonly compactThrough?: number;
+      /** Set when the model was asked for its closing answer, and why. */
+      readonly closing?: ClosingReason;
     }
   | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal }
   /** The prompt does not fit, and nothing was paid. `compactThrough` is null when there is nothing that a summary could replace. */
@@ -80,7 +83,13 @@ export type CompactResult =
 export type ToolOutcome = 'ok' | 'error' | 'already-done' | 'unknown';
 
 export type ToolResult =
-  | { readonly outcome: Exclude<ToolOutcome, 'unknown'>; readonly ref: string; readonly preview?: string }
+  | {
+      readonly outcome: Exclude<ToolOutcome, 'unknown'>;
+      readonly ref: string;
+      readonly preview?: string;
+      /** Digest of what a read has told, under the key of the scope: equal where it told nothing else. */
+      readonly tells?: string;
+    }
   | { readonly outcome: 'unknown'; readonly effectKey: string }
   /** The call has begun what gives its result later. `deadlineAt` is in milliseconds since the epoch. */
   | { readonly outcome: 'deferred'; readonly token: string; readonly deadlineAt: number };

@@ -1,4 +1,5 @@
 import type { Cause } from './cause.ts';
+import type { ExitReason } from './early-exit.ts';
 
 /** What was used up when a run ends `budget-exhausted`, and what a top-up raises. */
 export type Dimension = 'usd' | 'tokens' | 'turns' | 'tool-calls' | 'active-time';
@@ -25,4 +26,6 @@ export type RunEnd = {
   readonly tokens: number;
   /** Pico-dollars as a decimal string. */
   readonly costPico: string;
+  /** Why the run ended before its model said that it was done. Missing where it did not. */
+  readonly exit?: { readonly reason: ExitReason };
 };

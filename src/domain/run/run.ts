@@ -1,5 +1,6 @@
 import type { Cause } from './cause.ts';
 import type { ApprovalDecision, DeferredResult, TopUp } from './message.ts';
+import type { News, Pace, RunExit } from './early-exit.ts';
 import type { RunPlan } from './plan.ts';
 import type { CallArguments, CallVerdict, RunTotal } from './results.ts';
 import type { Answer, Dimension, Outcome, RunEnd } from './run-end.ts';
@@ -126,6 +127,10 @@ export type Run = {
   readonly earlierEnd: RunEnd | null;
   /** The last calls' fingerprint and how often it came in a row. */
   readonly repeated: { readonly fingerprint: string; readonly times: number };
+  /** What early exits are decided on. Missing where the plan has none, and before there is any. */
+  readonly exit?: RunExit;
+  readonly news?: News;
+  readonly pace?: Pace;
   /** The newest actions of operators in this execution. They are written with the run's progress, each once. */
   readonly actions: readonly OperatorAction[];
   /** Hashes of applied message ids, oldest first. */

@@ -64,6 +64,7 @@ export type TimelineEntry = {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   readonly cacheReadTokens: number | null;
+  readonly cacheWriteTokens: number | null;
   /** Null where it is not known; then `heldPico` is what it may have cost at most. */
   readonly costPico: string | null;
   readonly heldPico: string | null;

@@ -61,6 +61,11 @@ export const METRICS = {
     help: 'Runs whose end this process has written, or that it has refused.',
     labels: ['agent', 'outcome', 'cause'],
   },
+  perdure_early_exits_total: {
+    type: 'counter',
+    help: 'Runs whose end this process has written and that ended before their model said that it was done.',
+    labels: ['agent', 'reason'],
+  },
   perdure_heartbeats_late_total: {
     type: 'counter',
     help: 'Beats of this process that came more than half a second late. Four in a row lose its activities.',

@@ -50,12 +50,17 @@ function countRun(metrics: Metrics, factsOf: FactsOf, { info }: Context, input: 
   if (info.activityType === 'admit') return countAdmission(metrics, input as AdmitInput, result as AdmitResult);
   const id = info.workflowExecution?.workflowId;
   if (info.activityType !== 'recordEnd' || id === undefined) return;
-  const { outcome } = result as RunEnd;
+  const end = result as RunEnd;
   factsOf((input as { readonly tenant: string }).tenant, id).then(
-    ({ agent }) => metrics.count('perdure_runs_ended_total', { agent, ...wordsOf(outcome) }),
+    ({ agent }) => countEnd(metrics, agent, end),
     // Only a run whose row was erased has no agent.
-    () => metrics.count('perdure_runs_ended_total', { agent: '', ...wordsOf(outcome) }),
+    () => countEnd(metrics, '', end),
   );
+}
+
+function countEnd(metrics: Metrics, agent: string, { outcome, exit }: RunEnd): void {
+  metrics.count('perdure_runs_ended_total', { agent, ...wordsOf(outcome) });
+  if (exit !== undefined) metrics.count('perdure_early_exits_total', { agent, reason: exit.reason });
 }
 
 /** A refused run may name any agent, so that its name is no label. */

@@ -63,6 +63,11 @@ const REFUSED: readonly (readonly [string, Partial<Agent>, string])[] = [
     'approval rule large names the tool issueRefund, which the agent does not have',
   ],
   [
+    'an exit for a tool that is not there',
+    { exit: [{ tool: 'issueRefund' }] },
+    'exit names the tool issueRefund, which the agent does not have',
+  ],
+  [
     'a guardrail that cannot be matched',
     { guardrails: [{ name: 'card', pattern: '(\\d', verdict: 'warn' }] },
     'guardrail card has the pattern "(\\\\d", which is not a regular expression',

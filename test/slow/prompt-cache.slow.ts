@@ -1,0 +1,5 @@
+// Goal: over 400 turns a provider that caches prompts is charged for at most 1.1 times what any policy must pay.
+// Method: the run of `test/workflow/prompt-cache.test.ts`, at its full length.
+import { describeCachedRun } from '../support/prompt-cache/long-run.ts';
+
+describeCachedRun({ turns: 400, saidBytes: 700_000, timeoutMs: 900_000 });
