@@ -133,6 +133,9 @@ function replyFailure(cause: Cause, disposition: Disposition, message: string): 
   return { cause, disposition, message: safeMessage(message), sent: 'maybe' };
 }
 
+/** The package of a provider refuses a request before it is sent: a kind of file that the provider does not read, a part in the wrong place. */
+const REFUSED_HERE: ReadonlySet<string> = new Set(['AI_UnsupportedFunctionalityError', 'AI_InvalidPromptError']);
+
 function fromModel(error: unknown, provider: ProviderContext): Failure {
   const network = networkErrorOf(error);
   // A reset while the reply is read also has the status of the reply, so the network comes first.
@@ -146,6 +149,12 @@ function fromModel(error: unknown, provider: ProviderContext): Failure {
     return { cause: 'model-error', disposition: 'final', message: safeMessage(error.message), sent: 'no' };
   }
   const name = nameOf(error);
+  if (REFUSED_HERE.has(name)) {
+    // The other one quotes the prompt.
+    const said = name === 'AI_UnsupportedFunctionalityError' ? `: ${messageOf(error)}` : '';
+    const message = safeMessage(`${provider.id} cannot be sent this request (${name})${said}`);
+    return { cause: 'validation', disposition: 'final', message, sent: 'no' };
+  }
   const what = name === 'AbortError' || name === 'TimeoutError' ? 'took too long or was stopped' : `failed (${name})`;
   return {
     cause: 'model-error',

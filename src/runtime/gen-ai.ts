@@ -190,10 +190,26 @@ async function record<Result>(
   });
 }
 
+/** Names of the conventions, for providers that have another name in our ids. */
+const PROVIDERS: Readonly<Record<string, string>> = {
+  'openai-responses': 'openai',
+  azure: 'azure.ai.openai',
+  bedrock: 'aws.bedrock',
+  google: 'gcp.gemini',
+  mistral: 'mistral_ai',
+  xai: 'x_ai',
+};
+
+/** Names the provider of a model as OpenTelemetry's conventions do, where they know it. */
+export function providerName(modelId: string): string {
+  const provider = modelId.slice(0, Math.max(0, modelId.indexOf(':')));
+  return Object.hasOwn(PROVIDERS, provider) ? (PROVIDERS[provider] ?? provider) : provider;
+}
+
 function chatAttributes(call: ChatCall): Attributes {
   return {
     [ATTRIBUTES.operation]: 'chat',
-    [ATTRIBUTES.provider]: call.modelId.slice(0, Math.max(0, call.modelId.indexOf(':'))),
+    [ATTRIBUTES.provider]: providerName(call.modelId),
     [ATTRIBUTES.conversation]: call.run,
     [ATTRIBUTES.requestModel]: modelOf(call.modelId),
     [ATTRIBUTES.requestTokensMax]: call.outputTokensMax,

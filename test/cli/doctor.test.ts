@@ -113,6 +113,12 @@ describe('perdure doctor', function () {
   for (const [name, more, subject, expected] of [
     ['a model without a price', { PERDURE_MODEL: 'unheard-of', OPENAI_API_KEY: 'k' }, 'model', /has no known price/],
     ['a model without a key', { PERDURE_MODEL: 'gpt-5' }, 'model', /openai:gpt-5: OPENAI_API_KEY is not set/],
+    [
+      'another provider without a key',
+      { PERDURE_MODEL: 'anthropic:claude-haiku-4-5' },
+      'model',
+      /anthropic:claude-haiku-4-5: ANTHROPIC_API_KEY is not set/,
+    ],
     ['a key file that is not there', { OPENAI_API_KEY_FILE: '/none' }, 'model', /the file of OPENAI_API_KEY_FILE/],
     ['a wrong address of models', { PERDURE_MODEL_BASE_URL: 'nowhere' }, 'model', /not an HTTP address/],
     ['a wrong variable', { PERDURE_ROLES: 'chef' }, 'configuration', /PERDURE_ROLES names "chef"/],

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject, JsonValue } from '../../src/domain/json.ts';
+import { namedEvent, wireOf } from './provider-wires.ts';
 
 /** What a provider charges for, in its own words. `null` says nothing about usage; it is charged all the same. */
 export type WireUsage = {
@@ -49,7 +50,10 @@ export type LedgerEntry = {
   readonly clientRequestId: string | null;
   /** The name the server gave the call. */
   readonly requestId: string;
+  /** The key, as `Bearer …` whatever header it came in. */
   readonly authorization: string | null;
+  /** Tells the protocol. */
+  readonly url: string;
   readonly body: ProviderRequest;
   readonly behaviour: Behaviour['kind'];
   /** What the model worked; null when it did not. */
@@ -87,7 +91,7 @@ export type ProviderServer = {
   readonly close: () => Promise<void>;
 };
 
-/** Starts a server on a free port that speaks OpenAI's chat completions, streamed or whole. */
+/** Starts a server on a free port that speaks OpenAI's chat completions and responses and Anthropic's messages, streamed or whole. */
 export async function startProviderServer(port = 0): Promise<ProviderServer> {
   const ledger: LedgerEntry[] = [];
   const queue: Behaviour[] = [];
@@ -101,13 +105,13 @@ export async function startProviderServer(port = 0): Promise<ProviderServer> {
       return;
     }
     const body = JSON.parse(await readText(request)) as ProviderRequest;
-    const behaviour =
-      queue.shift() ?? (typeof answer === 'function' ? answer(body, headerOf(request, 'authorization')) : answer);
+    const behaviour = queue.shift() ?? (typeof answer === 'function' ? answer(body, keyOf(request)) : answer);
     const entry: LedgerEntry = {
       model: body.model,
       clientRequestId: headerOf(request, 'x-client-request-id'),
       requestId: `req_${ledger.length + 1}`,
-      authorization: headerOf(request, 'authorization'),
+      authorization: keyOf(request),
+      url: request.url ?? '',
       body,
       behaviour: behaviour.kind,
       charged: null,
@@ -226,9 +230,10 @@ async function behave(behaviour: Behaviour, entry: LedgerEntry, response: Server
     case 'stream-error': {
       entry.charged = usageOf(behaviour.reply, entry.body);
       openStream(response);
-      for (const chunk of chunksOf(behaviour.reply, entry).slice(0, behaviour.afterChunks))
-        response.write(event(chunk));
-      await end(response, entry, event({ error: behaviour.error }));
+      for (const chunk of eventsOf(behaviour.reply, entry).slice(0, behaviour.afterChunks)) response.write(chunk);
+      const wire = wireOf(entry.url);
+      const { error } = behaviour;
+      await end(response, entry, wire === null ? event({ error }) : namedEvent(wire.error(error)));
     }
   }
 }
@@ -238,11 +243,16 @@ async function reply(wire: WireReply, entry: LedgerEntry, response: ServerRespon
   if (wire.delayMs !== undefined) await sleep(wire.delayMs);
   if (entry.body.stream === true) {
     openStream(response);
-    for (const chunk of chunksOf(wire, entry)) response.write(event(chunk));
-    await end(response, entry, 'data: [DONE]\n\n');
+    for (const chunk of eventsOf(wire, entry)) response.write(chunk);
+    await end(response, entry, wireOf(entry.url) === null ? 'data: [DONE]\n\n' : '');
     return;
   }
   response.writeHead(200, { 'content-type': 'application/json' });
+  const other = wireOf(entry.url);
+  if (other !== null) {
+    await end(response, entry, JSON.stringify(other.body(wire, { ...entry, usage: entry.charged })));
+    return;
+  }
   const message = { role: 'assistant', ...messageOf(wire) };
   const choices = [{ index: 0, message, finish_reason: finishOf(wire) }];
   const usage = wire.usage === null ? {} : { usage: entry.charged };
@@ -260,15 +270,21 @@ async function cut(
 ): Promise<void> {
   entry.charged = usageOf(wire, entry.body);
   openStream(response);
-  const chunks = chunksOf(wire, entry);
-  const kept = chunks.slice(0, afterChunks);
-  await new Promise<void>((resolve) => response.write(`: kept\n\n${kept.map(event).join('')}`, () => resolve()));
+  const kept = eventsOf(wire, entry).slice(0, afterChunks);
+  await new Promise<void>((resolve) => response.write(`: kept\n\n${kept.join('')}`, () => resolve()));
   if (ending === 'clean') response.end();
   else {
     // The client reads what was written before the break.
     await sleep(20);
     response.socket?.resetAndDestroy();
   }
+}
+
+/** The events of a streamed reply, in the protocol of its address. */
+function eventsOf(wire: WireReply, entry: LedgerEntry): readonly string[] {
+  const other = wireOf(entry.url);
+  if (other === null) return chunksOf(wire, entry).map(event);
+  return other.events(wire, { ...entry, usage: usageOf(wire, entry.body) }).map(namedEvent);
 }
 
 /** The chunks of a streamed reply: the role, the words and arguments in pieces, the finish reason, the usage. */
@@ -324,7 +340,7 @@ function finishOf(wire: WireReply): string {
 /** A token for every four bytes, unless the reply says what it costs. */
 function usageOf(wire: WireReply, request: ProviderRequest): WireUsage {
   if (wire.usage !== undefined && wire.usage !== null) return wire.usage;
-  const prompt = countTokens(request.messages);
+  const prompt = countTokens(request.messages ?? request['input']);
   const completion = countTokens(messageOf(wire));
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
 }
@@ -360,6 +376,12 @@ async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Anthropic's protocol has the key in a header of its own. */
+function keyOf(request: IncomingMessage): string | null {
+  const key = headerOf(request, 'x-api-key');
+  return headerOf(request, 'authorization') ?? (key === null ? null : `Bearer ${key}`);
 }
 
 function headerOf(request: IncomingMessage, name: string): string | null {

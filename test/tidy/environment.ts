@@ -22,7 +22,10 @@ export function variablesInCode(): ReadonlySet<string> {
     ...captures(text, /\bprocess\.env\.([A-Z][A-Z0-9_]+)/g),
     // Also what is read under a name that is passed on, and what messages ask a person to set.
     ...captures(text, /\b(PERDURE_[A-Z0-9_]*[A-Z0-9])\b/g),
-    ...captures(text, /['"]((?:OPENAI|TEMPORAL)_[A-Z0-9_]*[A-Z0-9])['"]/g),
+    ...captures(
+      text,
+      /['"]((?:OPENAI|TEMPORAL|ANTHROPIC|GOOGLE|MISTRAL|GROQ|DEEPSEEK|XAI|AZURE|AWS|BEDROCK|OLLAMA|VLLM|LMSTUDIO)_[A-Z0-9_]*[A-Z0-9])['"]/g,
+    ),
   ]);
   return new Set(names.filter((name) => !OF_THE_SYSTEM.has(name)));
 }

@@ -11,12 +11,17 @@ import { normaliseUsage } from './normalise-usage.ts';
 import { type PromptCacheRequest, withPromptCache } from './prompt-cache.ts';
 import { buildPrompt, buildTools } from './prompt.ts';
 import { readReply, type RawReply, type ReplyBlock } from './read-reply.ts';
+import { spellForWire, type WireNames } from './wire-names.ts';
 
 /** A model that this worker can call. */
 export type ResolvedModel = {
   readonly model: LanguageModelV4;
   /** `provider:model`. */
   readonly id: string;
+  /** What is before the colon. */
+  readonly provider: string;
+  /** A stable name for the account that a call draws on: provider and a hash of key and address, never the key. */
+  readonly credential: string;
   readonly wire: Wire;
   /** Environment variable that holds the key; null where none is needed. */
   readonly keyName: string | null;
@@ -74,20 +79,21 @@ export async function invokeModel(
   signal: AbortSignal,
 ): Promise<ModelReply> {
   const { model } = resolved;
+  const names = spellForWire(resolved.wire, request);
   try {
     const { stream, response } = await model.doStream(
-      withPromptCache(callOptions(resolved, request, signal), resolved, request.cache),
+      withPromptCache(callOptions(resolved, request, names, signal), resolved, request.cache),
     );
     const raw = await readReply(stream, resolved, [request.instructions, request.parts]);
-    const usage = normaliseUsage(resolved.wire, raw.finish.usage, resolved.id.split(':', 1)[0]);
+    const usage = normaliseUsage(resolved.wire, raw.finish.usage, resolved.provider);
     const stopReason = stopReasonOf(raw, resolved, usage);
     return {
-      parts: toParts(raw.blocks, request.parts),
+      parts: toParts(raw.blocks, request.parts, names),
       usage: usage ?? usageBound(request),
       usageEstimated: usage === null,
       stopReason,
       modelId: raw.modelId ?? model.modelId,
-      requestId: response?.headers?.['x-request-id'] ?? response?.headers?.['request-id'] ?? raw.responseId,
+      requestId: requestIdOf(response?.headers ?? {}) ?? raw.responseId,
     };
   } catch (error) {
     if (signal.aborted && !isTimeout(signal.reason)) throw signal.reason;
@@ -109,14 +115,21 @@ export function usageBound(request: ModelRequest): Usage {
   };
 }
 
-function callOptions(resolved: ResolvedModel, request: ModelRequest, signal: AbortSignal): LanguageModelV4CallOptions {
-  // Models of our own see what files there are, and not what is in them.
-  const parts = resolved.simulated ? request.parts.map(withoutData) : request.parts;
+function callOptions(
+  resolved: ResolvedModel,
+  request: ModelRequest,
+  names: WireNames,
+  signal: AbortSignal,
+): LanguageModelV4CallOptions {
+  // Models of our own see what files there are, and not what is in them. They take any name.
+  const { parts, tools } = resolved.simulated ? { ...request, parts: request.parts.map(withoutData) } : names;
   return {
     prompt: buildPrompt(request.instructions, parts),
     maxOutputTokens: request.outputTokensMax,
     abortSignal: signal,
-    ...(request.tools.length === 0 ? {} : { tools: buildTools(request.tools) }),
+    // Errors inside a reply are found in the provider's own words: not every package knows them.
+    ...(resolved.simulated ? {} : { includeRawChunks: true }),
+    ...(tools.length === 0 ? {} : { tools: buildTools(tools) }),
     ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
     ...(request.requestId === undefined ? {} : { headers: { 'x-client-request-id': request.requestId } }),
     // Models of our own play on the transcript itself; other providers never see it in this form.
@@ -150,15 +163,26 @@ function hasWords(block: ReplyBlock): boolean {
   return block.kind === 'text' && block.text.trim() !== '';
 }
 
-function toParts(blocks: readonly ReplyBlock[], transcript: readonly MessagePart[]): MessagePart[] {
+function requestIdOf(headers: Readonly<Record<string, string>>): string | null {
+  return headers['x-request-id'] ?? headers['request-id'] ?? headers['x-amzn-requestid'] ?? null;
+}
+
+function toParts(
+  blocks: readonly ReplyBlock[],
+  transcript: readonly MessagePart[],
+  { toolNamed }: WireNames,
+): MessagePart[] {
   const taken = new Set(transcript.flatMap((part) => (part.kind === 'tool-call' ? [part.toolCallId] : [])));
   return blocks.flatMap((block): MessagePart[] => {
     const metadata = block.metadata === undefined ? {} : { metadata: block.metadata as ProviderMetadata };
     if (block.kind === 'tool-call') {
       const toolCallId = freeId(block.id, taken);
-      return [{ kind: 'tool-call', toolCallId, toolName: block.name, input: parseArguments(block.input), ...metadata }];
+      const toolName = toolNamed(block.name);
+      return [{ kind: 'tool-call', toolCallId, toolName, input: parseArguments(block.input), ...metadata }];
     }
-    if (block.text === '') return [];
+    // Reasoning may be nothing but what the provider wants back: a signature, or words that it has encrypted.
+    const isWanted = block.kind === 'reasoning' && block.metadata !== undefined;
+    if (block.text === '' && !isWanted) return [];
     return [{ kind: block.kind === 'text' ? 'assistant-text' : 'reasoning', text: block.text, ...metadata }];
   });
 }

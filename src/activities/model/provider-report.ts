@@ -2,7 +2,7 @@
 export type ProviderReport = {
   /** HTTP status; null when the error came inside a reply and names none. */
   readonly status: number | null;
-  /** `code`, `type` and `status` of the error, in lower case. */
+  /** `code`, `type` and `status` of the error, its reasons and the names of the quotas that it hit, in lower case. */
   readonly codes: readonly string[];
   /** The words for a person. May repeat the request's words and secrets. */
   readonly message: string;
@@ -14,8 +14,41 @@ export type ProviderReport = {
 const RETRY_AFTER_MS_MAX = 3_600_000;
 
 /**
+ * Finds the error in the body of a reply or in a chunk of one, whatever its status said: what names an error is not read as an empty reply.
+ *
+ * @returns the error as the provider wrote it; null when there is none.
+ */
+export function errorInBody(given: unknown): unknown {
+  const body = typeof given === 'string' ? parse(given) : given;
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
+  const fields = body as Fields;
+  const exception = Object.keys(fields).find((name) => /^[a-z]\w*Exception$/.test(name));
+  if (exception !== undefined) return { type: exception, ...(fields[exception] as Fields | null) };
+  // OpenAI's events tell that a response failed inside of it, Groq's beside the choices.
+  const places = [fields, fields['response'], fields['x_groq']];
+  const found = places.find((place) => isError((place as Fields | null | undefined)?.['error']));
+  if (found !== undefined) return { error: (found as Fields)['error'] };
+  return fields['type'] === 'error' || fields['object'] === 'error' ? body : null;
+}
+
+/** Tells whether a completion, or a chunk of one, is a refusal. OpenAI writes it where the words would be, and ends as if nothing were wrong. */
+export function isRefusal(body: unknown): boolean {
+  const { choices } = (body ?? {}) as Fields;
+  if (!Array.isArray(choices)) return false;
+  return (choices as readonly (Fields | null)[]).some((choice) => {
+    const said = (choice?.['delta'] ?? choice?.['message']) as Fields | null | undefined;
+    return typeof said?.['refusal'] === 'string' && said['refusal'] !== '';
+  });
+}
+
+function isError(value: unknown): boolean {
+  if (typeof value === 'string') return value !== '';
+  return typeof value === 'object' && value !== null && Object.keys(value).length > 0;
+}
+
+/**
  * Reads a provider's error. Known shapes: `{ error: { message, type, code, status, details } }`, `{ error: "…" }`,
- * `{ message, type, code }`, `{ detail }`, and a list of one of them.
+ * `{ message, type, code }`, `{ detail }`, a list of one of them, and one of them as the text of another's message, as proxies pass them on.
  */
 export function readProviderReport(
   status: number | null,
@@ -23,10 +56,17 @@ export function readProviderReport(
   body: unknown,
   now: number,
 ): ProviderReport {
-  const error = errorOf(typeof body === 'string' ? parse(body) : body);
-  const message = textOf(error['message']) ?? textOf(error['detail']) ?? textOf(error['error']) ?? '';
-  const codes = ['code', 'type', 'status'].flatMap((key) => textOf(error[key])?.toLowerCase() ?? []);
-  const hint = headerDelay(headers, now) ?? retryInfoDelay(error['details']) ?? spokenDelay(message);
+  const error = innermost(errorOf(typeof body === 'string' ? parse(body) : body));
+  const message = wordsOf(error['message']) || wordsOf(error['detail']) || wordsOf(error['error']);
+  const named = ['code', 'type', 'status'].map((key) => textOf(error[key]));
+  const codes = [...named, exceptionOf(headers), ...detailCodes(error['details'])].flatMap(
+    (code) => code?.toLowerCase() ?? [],
+  );
+  const hint =
+    headerDelay(headers, now) ??
+    retryInfoDelay(error['details']) ??
+    spokenDelay(message) ??
+    (status === 429 ? resetDelay(headers, now) : null);
   const usable = hint !== null && Number.isFinite(hint) && hint >= 0;
   return {
     status: status ?? statusOf(error['code']) ?? statusOf(error['status']),
@@ -44,6 +84,37 @@ function errorOf(body: unknown): Fields {
   if (typeof first !== 'object' || first === null) return {};
   const { error } = first as Fields;
   return typeof error === 'object' && error !== null ? (error as Fields) : (first as Fields);
+}
+
+/** Proxies pass another's error on as the text of their own message. */
+function innermost(error: Fields): Fields {
+  const message = textOf(error['message'])?.trim() ?? '';
+  const inner = /^[[{]/.test(message) ? errorOf(parse(message)) : {};
+  return Object.keys(inner).length === 0 ? error : inner;
+}
+
+/** Mistral's validator answers with a list of findings instead of words. */
+function wordsOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return textOf(value) ?? '';
+  const { detail = value, msg } = value as Fields;
+  if (msg !== undefined) return textOf(msg) ?? '';
+  return Array.isArray(detail) ? detail.map(wordsOf).filter(Boolean).join('; ') : '';
+}
+
+/** @see google.rpc.ErrorInfo (`reason`) and google.rpc.QuotaFailure (`quotaId`, which names the minute or the day). */
+function detailCodes(details: unknown): readonly (string | null)[] {
+  if (!Array.isArray(details)) return [];
+  return (details as readonly (Fields | null)[]).flatMap((detail) => {
+    const violations = Array.isArray(detail?.['violations'])
+      ? (detail['violations'] as readonly (Fields | null)[])
+      : [];
+    return [textOf(detail?.['reason']), ...violations.map((violation) => textOf(violation?.['quotaId']))];
+  });
+}
+
+/** AWS names the exception in a header, with an address after it. */
+function exceptionOf(headers: Readonly<Record<string, string>>): string | null {
+  return headers['x-amzn-errortype']?.split(':')[0] ?? null;
 }
 
 function parse(text: string): unknown {
@@ -72,6 +143,32 @@ function headerDelay(headers: Readonly<Record<string, string>>, now: number): nu
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
   const at = value === '' ? Number.NaN : Date.parse(value);
   return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+/**
+ * Reads when what is used up comes back: `x-ratelimit-reset-tokens: 6m0s`, `anthropic-ratelimit-requests-reset: <date>`,
+ * `ratelimit-reset: 30`, or a moment in seconds or milliseconds. Only limits with nothing remaining count, the last of them.
+ */
+function resetDelay(headers: Readonly<Record<string, string>>, now: number): number | null {
+  const delays = Object.entries(headers).flatMap(([name, value]) => {
+    const isReset = name.includes('ratelimit') && name.includes('reset');
+    if (!isReset || Number(headers[name.replace('reset', 'remaining')] ?? '1') > 0) return [];
+    return untilReset(value.trim(), now) ?? [];
+  });
+  return delays.length === 0 ? null : Math.max(...delays);
+}
+
+/** Ten years in seconds: no wait is as long, every moment since 1970 is later. */
+const MOMENT_SECONDS = 315_360_000;
+
+function untilReset(value: string, now: number): number | null {
+  if (/^\d+(?:\.\d+)?$/.test(value)) {
+    const amount = Number(value);
+    if (amount < MOMENT_SECONDS) return amount * 1000;
+    return Math.max(0, (amount < MOMENT_SECONDS * 1000 ? amount * 1000 : amount) - now);
+  }
+  const at = /^\d{4}-/.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(at) ? durationMs(value) : Math.max(0, at - now);
 }
 
 /** @see google.rpc.RetryInfo: `retryDelay` in seconds, as `34.4s`. */

@@ -20,7 +20,8 @@ type Rule = {
   readonly verdict: (context: ProviderContext, report: ProviderReport) => Verdict;
 };
 
-const TRANSIENT_STATUSES = [408, 409, 425, 499];
+/** Besides what HTTP calls passing: 424 when a model broke on the way, 498 when Groq has no room in its tier. */
+const TRANSIENT_STATUSES = [408, 409, 424, 425, 498, 499];
 
 /**
  * Failures that the provider itself states, for which none charges. A gateway's 502, 504 or 408 says only that it got no reply: the model
@@ -35,15 +36,27 @@ const FREE_FAILURES = [409, 425, 500, 503, 529];
 const RULES: readonly Rule[] = [
   {
     applies: ({ codes }) =>
-      has(codes, /insufficient_(?:quota|balance|credits?)|billing|payment_required|credits?_exhausted/),
+      has(
+        codes,
+        /insufficient_(?:quota|balance|credits?)|billing|payment_required|credits?_exhausted|servicequotaexceeded|perday/,
+      ),
     verdict: quotaExhausted,
   },
   { applies: ({ status }) => status === 402, verdict: quotaExhausted },
   {
+    // These say that no waiting helps, also where they come with a time to wait.
+    applies: ({ message, status }) =>
+      (status === null || status < 500) &&
+      /credit balance is too low|insufficient (?:balance|credits?|funds)|out of credits|used all available credits|have any credits|spending limit|specified (?:api )?usage limits|extra usage is required|\blimit: 0(?![\d.])/i.test(
+        message,
+      ),
+    verdict: quotaExhausted,
+  },
+  {
     applies: ({ message, retryAfterMs, status }) =>
       retryAfterMs === null &&
       (status === null || status < 500) &&
-      /credit balance is too low|exceeded your current quota|insufficient (?:balance|credits?|funds)|out of credits|plan and billing|billing (?:hard )?limit|enable billing/i.test(
+      /exceeded your current quota|plan and billing|billing (?:hard )?limit|enable billing|(?:tokens|requests) per day/i.test(
         message,
       ),
     verdict: quotaExhausted,
@@ -65,27 +78,49 @@ const RULES: readonly Rule[] = [
     verdict: () => ({ cause: 'model-rate-limited', disposition: 'transient', says: 'limits the rate', isFree: true }),
   },
   {
+    // The model wrote a call that cannot be read. Another time it writes another.
+    applies: ({ codes }) => has(codes, /tool_use_failed|json_validate_failed|output_parse_failed/),
+    verdict: () => ({
+      cause: 'model-error',
+      disposition: 'transient',
+      says: 'wrote a tool call that cannot be read',
+      isFree: false,
+    }),
+  },
+  {
+    applies: ({ status, message }) =>
+      status === 403 && /flagged|moderation|content violates|usage guidelines/i.test(message),
+    verdict: contentRefused,
+  },
+  {
     applies: ({ status, codes }) =>
-      status === 401 || status === 403 || has(codes, /invalid_?api_?key|authentication|permission/),
+      status === 401 ||
+      status === 403 ||
+      has(
+        codes,
+        /invalid_?api_?key|api_?key_?invalid|authentication|permission|accessdenied|expiredtoken|unrecognizedclient|invalidsignature/,
+      ),
     verdict: keyRefused,
   },
   {
-    applies: ({ message, status }) => status === 400 && /api key (?:not valid|expired|not found)/i.test(message),
+    applies: ({ message, status }) =>
+      status === 400 && /api key (?:not valid|expired|not found)|(?:incorrect|invalid) api key/i.test(message),
     verdict: keyRefused,
   },
   {
     applies: ({ codes, message, status }) =>
       (status === null || status < 500) &&
-      (has(codes, /content_?(?:filter|policy)|responsibleai|invalid_prompt|safety|moderation/) ||
-        /content management policy|content[- ]?(?:policy|filter)|usage polic|content exists risk/i.test(message)),
-    // Some providers charge for reading the prompt that they refuse.
-    verdict: () => ({ cause: 'guardrail-block', disposition: 'final', says: 'refused the content', isFree: false }),
+      (has(codes, /content_?(?:filter|policy)|policy_violation|responsibleai|invalid_prompt|safety|moderation/) ||
+        /content management policy|content[- ]?(?:policy|filter)|usage polic|usage guidelines|content violates|content exists risk/i.test(
+          message,
+        )),
+    verdict: contentRefused,
   },
   {
     applies: ({ codes, message, status }) =>
       status === 413 ||
       ((status === null || status < 500) &&
-        (has(codes, /context_length|context_window|string_above_max/) || isTooLong(message))),
+        (has(codes, /context_(?:length|window|size)|string_above_max/) || isTooLong(message))),
     verdict: () => ({
       cause: 'validation',
       disposition: 'final',
@@ -97,7 +132,7 @@ const RULES: readonly Rule[] = [
   {
     applies: ({ status, codes }) =>
       status === null
-        ? !has(codes, /invalid_request|not_found|unsupported/)
+        ? !has(codes, /invalid_request|not_found|unsupported|validationexception/)
         : status >= 500 || TRANSIENT_STATUSES.includes(status) || has(codes, /overloaded/),
     verdict: (_context, { status }) => ({
       cause: 'model-error',
@@ -112,7 +147,7 @@ const RULES: readonly Rule[] = [
       cause: 'model-error',
       disposition: 'final',
       says: 'was not found',
-      mend: 'Check the name of the model in the release, and PERDURE_MODEL_BASE_URL.',
+      mend: 'Check the name of the model in the release, and the address of its provider.',
       isFree: true,
     }),
   },
@@ -141,6 +176,11 @@ function quotaExhausted(): Verdict {
   };
 }
 
+/** Some providers charge for reading the prompt that they refuse. */
+function contentRefused(): Verdict {
+  return { cause: 'guardrail-block', disposition: 'final', says: 'refused the content', isFree: false };
+}
+
 function keyRefused({ keyName }: ProviderContext): Verdict {
   return {
     cause: 'model-authentication',
@@ -152,7 +192,7 @@ function keyRefused({ keyName }: ProviderContext): Verdict {
 }
 
 function isTooLong(message: string): boolean {
-  return /maximum context length|context (?:length|window|size)|prompt is too long|input is too long|too many (?:input )?tokens|reduce the length|input token count|exceeds? the (?:maximum|available) (?:number of|input|context|prompt)/i.test(
+  return /maximum context length|context (?:length|window|size|limit)|maximum prompt length|total text bytes|prompt is too long|input is too long|too many (?:input )?tokens|reduce the length|input token count|exceeds? the (?:maximum|available) (?:number of|input|context|prompt)/i.test(
     message,
   );
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Rehearsal } from '../../authoring/define-agent.ts';
 import type { ModelChoice } from '../../domain/model/model-policy.ts';
 import {
@@ -11,12 +12,14 @@ import type { ModelPrice } from '../../domain/model/price.ts';
 import type { ResolvedModel } from './invoke-model.ts';
 import { type UsageLookup, usageLookup } from './look-up-usage.ts';
 import { ModelUnavailable } from './model-errors.ts';
+import { openedModel } from './opened-model.ts';
+import { type Environment, isSecretSet, type ProviderAccess, readSecret } from './provider-access.ts';
+import { addressOf, findProvider, PROVIDER_NAMES, type ProviderRow } from './provider-table.ts';
 import { rehearsalModel } from './rehearsal-model.ts';
 import type { ScriptedModel } from './scripted-model.ts';
-import { wireModel, type Fetch } from './wire-model.ts';
+import type { Fetch } from './wire-model.ts';
 
-/** Environment variables. Read at each call, so that a key put right needs no restart where the object changes. */
-export type Environment = { readonly [name: string]: string | undefined };
+export type { Environment } from './provider-access.ts';
 
 export type ModelSettings = {
   readonly env: Environment;
@@ -43,7 +46,6 @@ export type Models = {
   readonly usageLookup?: (modelId: string) => UsageLookup | null;
 };
 
-const OPENAI_BASE_URL = 'https://api.openai.com/v1';
 const DEFAULT_MODEL = 'gpt-5-mini';
 
 /** Makes the models that a worker can call. */
@@ -53,7 +55,7 @@ export function createModels(settings: ModelSettings): Models {
       modelId.startsWith('openai-compatible:')
         ? usageLookup({
             template: settings.env['PERDURE_MODEL_USAGE_URL'],
-            readKey: compatibleKey(settings),
+            readKey: () => compatibleKey(settings),
             fetch: fetchOf(settings),
           })
         : null,
@@ -63,24 +65,15 @@ export function createModels(settings: ModelSettings): Models {
       const name = id.slice(colon + 1);
       if (name === '') throw unknownModel(id, 'Name a model after the colon.');
       switch (provider) {
-        case 'openai':
-          return openAi(settings, id, name);
-        case 'openai-responses':
-          return openAiResponses(settings, id, name);
-        case 'anthropic':
-          return anthropic(settings, id, name);
-        case 'openai-compatible':
-          return compatible(settings, id, name);
         case 'rehearsal':
           return rehearsal(settings, id, name);
         case 'scripted':
           return script(settings, id, name);
-        default:
-          throw unknownModel(
-            id,
-            'Use openai:, openai-responses:, anthropic:, openai-compatible: or rehearsal: before the name of the model.',
-          );
       }
+      const row = findProvider(provider);
+      if (row !== null) return ofProvider(settings, row, { id, provider, name });
+      const known = [...PROVIDER_NAMES, 'rehearsal'].map((each) => `${each}:`).join(', ');
+      throw unknownModel(id, `Put the name of a provider before that of the model: ${known}.`);
     },
   };
 }
@@ -92,76 +85,70 @@ export function createModels(settings: ModelSettings): Models {
 export function effectiveModelId(choiceId: string, env: Environment): string {
   if (!choiceId.startsWith('rehearsal:')) return choiceId;
   const model = env['PERDURE_MODEL'] ?? '';
-  if (/^(?:openai|openai-compatible):./.test(model)) return model;
+  if (isWholeId(model, env)) return model;
   if (isSet(env['PERDURE_MODEL_BASE_URL'])) return `openai-compatible:${model || DEFAULT_MODEL}`;
   const hasKey = isSet(env['OPENAI_API_KEY']) || isSet(env['OPENAI_API_KEY_FILE']);
   return hasKey || model !== '' ? `openai:${model || DEFAULT_MODEL}` : choiceId;
 }
 
-function openAi(settings: ModelSettings, id: string, name: string): ResolvedModel {
-  const keyName = 'OPENAI_API_KEY';
-  const readKey = (): string => keyOf(settings, id, keyName);
-  const baseUrl = baseUrlOf(settings.env) ?? OPENAI_BASE_URL;
-  const model = wireModel({ provider: 'openai', model: name, baseUrl, readKey, fetch: fetchOf(settings) });
+/**
+ * Tells a whole id from a name. Servers of one's own have models such as `mistral:7b`, so with such a server the word before the colon
+ * counts as a provider only where that is configured as well.
+ */
+function isWholeId(model: string, env: Environment): boolean {
+  const [, provider = ''] = /^([^:]+):./.exec(model) ?? [];
+  const row = findProvider(provider);
+  if (row === null) return false;
+  const isOwn = isSet(env['PERDURE_MODEL_BASE_URL']) && !provider.startsWith('openai');
+  return !isOwn || [...row.secrets, ...row.addresses].some((name) => isSecretSet(env, name));
+}
+
+/** Finds a model of a provider. Its key is read when it is called, so that a missing one shows there. */
+function ofProvider(
+  settings: ModelSettings,
+  row: ProviderRow,
+  { id, provider, name }: { readonly id: string; readonly provider: string; readonly name: string },
+): ResolvedModel {
+  const access = accessOf(settings);
+  const baseUrl = addressOf(row, access);
+  const open = (fetch: Fetch) => row.open({ ...access, fetch, id, name, baseUrl });
+  const options = row.options === undefined ? {} : { options: row.options };
+  const keyName = row.secrets.find((secret) => isSecretSet(settings.env, secret)) ?? row.secrets[0] ?? null;
   return {
-    model,
+    model: openedModel({ provider, modelId: name, fetch: access.fetch, open, ...options }),
     id,
-    wire: 'openai-chat',
+    provider,
+    credential: credentialOf(row, access, baseUrl),
+    wire: row.wire,
     keyName,
-    price: modelPrice(settings, 'openai', name),
+    price: modelPrice(settings, provider, name),
     simulated: false,
   };
 }
 
-async function openAiResponses(settings: ModelSettings, id: string, name: string): Promise<ResolvedModel> {
-  const keyName = 'OPENAI_API_KEY';
-  const { createOpenAI } = await import('@ai-sdk/openai');
-  const model = createOpenAI({
-    baseURL: baseUrlOf(settings.env) ?? OPENAI_BASE_URL,
-    apiKey: keyOf(settings, id, keyName),
-    fetch: fetchOf(settings),
-  }).responses(name);
-  const price = modelPrice(settings, 'openai-responses', name);
-  return { model, id, wire: 'openai-responses', keyName, price, simulated: false };
+/** Names the account that a call draws on. Never the key: whoever reads the name cannot tell it. */
+function credentialOf({ account, secrets }: ProviderRow, access: ProviderAccess, baseUrl: string): string {
+  const values = secrets.map((name) => {
+    try {
+      return readSecret(access, name) ?? '';
+    } catch {
+      // It shows at the call.
+      return '';
+    }
+  });
+  const hash = createHash('sha256').update(JSON.stringify([account, baseUrl, ...values]));
+  return `${account}-${hash.digest('hex').slice(0, 12)}`;
 }
 
-async function anthropic(settings: ModelSettings, id: string, name: string): Promise<ResolvedModel> {
-  const keyName = 'ANTHROPIC_API_KEY';
-  const { createAnthropic } = await import('@ai-sdk/anthropic');
-  const baseURL = settings.env['ANTHROPIC_BASE_URL'];
-  const model = createAnthropic({
-    ...(isSet(baseURL) ? { baseURL } : {}),
-    apiKey: keyOf(settings, id, keyName),
-    fetch: fetchOf(settings),
-  }).languageModel(name);
-  const price = modelPrice(settings, 'anthropic', name);
-  return { model, id, wire: 'anthropic', keyName, price, simulated: false };
-}
-
-/** @throws ModelUnavailable when the key is missing. */
-function keyOf(settings: ModelSettings, id: string, keyName: string): string {
-  const key = readSecret(settings, keyName);
-  if (key !== null) return key;
-  throw new ModelUnavailable('model-authentication', `${id} has no key: ${keyName} is not set`, mendKey(keyName));
-}
-
-function compatible(settings: ModelSettings, id: string, name: string): ResolvedModel {
-  const baseUrl = baseUrlOf(settings.env);
-  if (baseUrl === null) {
-    const mend = 'Set PERDURE_MODEL_BASE_URL to the address of the server, for example http://localhost:11434/v1.';
-    throw new ModelUnavailable('model-error', `${id} has no server: PERDURE_MODEL_BASE_URL is not set`, mend);
-  }
-  const readKey = compatibleKey(settings);
-  const model = wireModel({ provider: 'compatible', model: name, baseUrl, readKey, fetch: fetchOf(settings) });
-  const price = modelPrice(settings, 'openai-compatible', name);
-  const isShared = !isSet(settings.env['PERDURE_MODEL_API_KEY']) && isSet(settings.env['OPENAI_API_KEY']);
-  const keyName = isShared ? 'OPENAI_API_KEY' : 'PERDURE_MODEL_API_KEY';
-  return { model, id, wire: 'openai-chat', keyName, price, simulated: false };
+function accessOf(settings: ModelSettings): ProviderAccess {
+  const { env, readFile } = settings;
+  return { env, fetch: fetchOf(settings), ...(readFile === undefined ? {} : { readFile }) };
 }
 
 /** A local server may need no key, so a missing one is not refused here. */
-function compatibleKey(settings: ModelSettings): () => string {
-  return () => readSecret(settings, 'PERDURE_MODEL_API_KEY') ?? readSecret(settings, 'OPENAI_API_KEY') ?? '';
+function compatibleKey(settings: ModelSettings): string {
+  const access = accessOf(settings);
+  return readSecret(access, 'PERDURE_MODEL_API_KEY') ?? readSecret(access, 'OPENAI_API_KEY') ?? '';
 }
 
 function rehearsal(settings: ModelSettings, id: string, agent: string): ResolvedModel {
@@ -170,6 +157,8 @@ function rehearsal(settings: ModelSettings, id: string, agent: string): Resolved
   return {
     model: rehearsalModel(agent, found),
     id,
+    provider: 'rehearsal',
+    credential: 'rehearsal',
     wire: 'simulated',
     keyName: null,
     price: simulatedPrice(),
@@ -180,40 +169,21 @@ function rehearsal(settings: ModelSettings, id: string, agent: string): Resolved
 function script(settings: ModelSettings, id: string, name: string): ResolvedModel {
   const model = settings.scripts?.get(name);
   if (model === undefined) throw unknownModel(id, `Give this worker the script ${name}.`);
-  return { model, id, wire: 'simulated', keyName: null, price: simulatedPrice(), simulated: true };
+  return {
+    model,
+    id,
+    provider: 'scripted',
+    credential: 'scripted',
+    wire: 'simulated',
+    keyName: null,
+    price: simulatedPrice(),
+    simulated: true,
+  };
 }
 
 /** The global `fetch` is looked up at each call, as tracing may replace it after this module was loaded. */
 function fetchOf(settings: ModelSettings): Fetch {
   return settings.fetch ?? ((input, init) => globalThis.fetch(input, init));
-}
-
-/** Reads a secret from `<name>_FILE` where that is set, and otherwise from `name`. Null when there is none. */
-function readSecret({ env, readFile }: ModelSettings, name: string): string | null {
-  const file = env[`${name}_FILE`];
-  if (file !== undefined && file !== '' && readFile !== undefined) {
-    try {
-      return readFile(file).trim() || null;
-    } catch {
-      throw new ModelUnavailable(
-        'model-authentication',
-        `The file that ${name}_FILE names cannot be read`,
-        mendKey(name),
-      );
-    }
-  }
-  return env[name]?.trim() || null;
-}
-
-function baseUrlOf(env: Environment): string | null {
-  const url = env['PERDURE_MODEL_BASE_URL'];
-  if (!isSet(url)) return null;
-  if (URL.canParse(url) && /^https?:/.test(url)) return url;
-  throw new ModelUnavailable(
-    'model-error',
-    'PERDURE_MODEL_BASE_URL is not an HTTP address',
-    'Write it as http://host:port/v1.',
-  );
 }
 
 /**
@@ -231,7 +201,7 @@ export function modelPrice(
   if (found?.from === 'file') return found.price;
   const ceiling = configuredCeiling(env);
   // The name of a known model does not say what a server of one's own takes for it.
-  return provider === 'openai-compatible' ? (ceiling ?? found?.price ?? null) : (found?.price ?? ceiling);
+  return findProvider(provider)?.isKeyOptional === true ? (ceiling ?? found?.price ?? null) : (found?.price ?? ceiling);
 }
 
 /** @throws ModelUnavailable when the ceiling is not a price: a typing error must not become a free model. */
@@ -249,10 +219,6 @@ function configuredCeiling(env: Environment): ModelPrice | null {
 
 function unknownModel(id: string, mend: string): ModelUnavailable {
   return new ModelUnavailable('model-error', `This worker has no model ${id}`, mend);
-}
-
-function mendKey(keyName: string): string {
-  return `Set ${keyName}, or ${keyName}_FILE to a file that holds it.`;
 }
 
 function isSet(value: string | undefined): value is string {

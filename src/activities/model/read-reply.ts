@@ -1,10 +1,13 @@
 import {
+  APICallError,
   InvalidResponseDataError,
   type LanguageModelV4FinishReason,
   type LanguageModelV4StreamPart,
   type LanguageModelV4Usage,
+  TypeValidationError,
 } from '@ai-sdk/provider';
 import { ModelReplyError, ModelStreamError, type ProviderContext } from './model-errors.ts';
+import { errorInBody, isRefusal } from './provider-report.ts';
 
 /** One block of a reply, in the order in which the blocks began. */
 export type ReplyBlock =
@@ -40,20 +43,43 @@ export async function readReply(
 ): Promise<RawReply> {
   const draft: Draft = { blocks: [], open: new Map() };
   let length = 0;
+  let refused = false;
+  let chunk: unknown = null;
   let finish: RawReply['finish'] | null = null;
   let modelId: string | null = null;
   let responseId: string | null = null;
   for await (const part of stream) {
-    if (part.type === 'error') throw streamError(part.error, provider, asked);
-    if (part.type === 'finish') finish = { reason: part.finishReason.unified, usage: part.usage };
+    if (part.type === 'raw') {
+      chunk = part.rawValue;
+      refuseError(chunk, asked);
+      if (isRefusal(chunk)) refused = true;
+    }
+    if (part.type === 'error' && !isNewEvent(part.error, chunk)) throw streamError(part.error, provider, asked);
+    if (part.type === 'finish') finish = { reason: reasonOf(part.finishReason), usage: part.usage };
     else if (part.type === 'response-metadata') {
+      // Two replies in one stream: nobody can tell which words belong together.
+      if (responseId && part.id && part.id !== responseId) throw new ModelReplyError('other', provider, null);
       modelId = part.modelId ?? modelId;
       responseId = part.id ?? responseId;
     } else length += addPart(draft, part);
     if (length > REPLY_LENGTH_MAX) throw new ModelReplyError('too-large', provider, null);
   }
-  if (finish === null) throw new ModelReplyError('interrupted', provider, null);
-  return { blocks: draft.blocks, finish, modelId, responseId };
+  // What a reply without an end says of its usage is not the whole of it.
+  if (finish === null || finish.reason === 'interrupted') throw new ModelReplyError('interrupted', provider, null);
+  const isRefused = refused && !draft.blocks.some(({ kind }) => kind === 'tool-call');
+  return {
+    blocks: draft.blocks,
+    finish: isRefused ? { ...finish, reason: 'content-filter' } : finish,
+    modelId,
+    responseId,
+  };
+}
+
+/** A turn that a provider only pauses has more to come. A reason that nobody named means that the end did not come. */
+function reasonOf({ unified, raw }: LanguageModelV4FinishReason): LanguageModelV4FinishReason['unified'] {
+  if (raw === 'pause_turn') return 'other';
+  if (raw === 'model_context_window_exceeded') return 'length';
+  return unified === 'other' && raw === undefined ? 'interrupted' : unified;
 }
 
 type TextBlock = Extract<ReplyBlock, { kind: 'text' | 'reasoning' }>;
@@ -68,7 +94,8 @@ function addPart(draft: Draft, part: LanguageModelV4StreamPart): number {
   if (part.type === 'reasoning-start' || part.type === 'reasoning-delta' || part.type === 'reasoning-end') {
     return extend(draft, 'reasoning', part);
   }
-  if (part.type !== 'tool-call') return 0;
+  // What the provider ran itself is no call of ours.
+  if (part.type !== 'tool-call' || part.providerExecuted === true) return 0;
   const { toolCallId, toolName, input, providerMetadata } = part;
   draft.blocks.push({ kind: 'tool-call', id: toolCallId, name: toolName, input, metadata: providerMetadata });
   return input.length;
@@ -92,8 +119,24 @@ function extend(
   return part.delta?.length ?? 0;
 }
 
+/** @throws ModelStreamError for an error, in whatever form a provider writes it into its reply. */
+function refuseError(chunk: unknown, asked: unknown): void {
+  const error = errorInBody(chunk);
+  if (error !== null) throw new ModelStreamError(error, asked);
+}
+
+/** Providers add kinds of events and ask not to mind them; Anthropic's package takes one for an error. Events that hold words must be known. */
+function isNewEvent(error: unknown, chunk: unknown): boolean {
+  const { type } = (chunk ?? {}) as { readonly type?: unknown };
+  if (!TypeValidationError.isInstance(error) || typeof type !== 'string') return false;
+  return !/^(?:message_|content_block_|response\.|error$)/.test(type);
+}
+
 /** The SDK reports a missing finish reason, and text that is no event, as errors of its own: both mean a reply without an end. */
 function streamError(error: unknown, provider: ProviderContext, asked: unknown): Error {
   if (InvalidResponseDataError.isInstance(error)) return new ModelReplyError('interrupted', provider, null);
+  if (APICallError.isInstance(error) && (error.statusCode ?? 0) >= 400) {
+    return new ModelStreamError({ code: error.statusCode, message: error.message }, asked);
+  }
   return error instanceof Error ? error : new ModelStreamError(error, asked);
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { findProvider } from '../../activities/model/provider-table.ts';
 import { createModels, effectiveModelId } from '../../activities/model/providers.ts';
 import type { ResolvedModel } from '../../activities/model/invoke-model.ts';
 import { ModelUnavailable } from '../../activities/model/model-errors.ts';
@@ -69,12 +70,13 @@ async function examineModels(agents: ReadonlyMap<string, Agent>, env: Environmen
 }
 
 function warnOfRehearsals(agents: readonly string[]): Finding {
-  const mend = 'set OPENAI_API_KEY, or PERDURE_MODEL_BASE_URL and PERDURE_MODEL, for a real model';
+  const mend =
+    'set OPENAI_API_KEY, or PERDURE_MODEL and the key of its provider, or PERDURE_MODEL_BASE_URL, for a real model';
   return warn('model', `rehearsed, with simulated costs: ${agents.join(', ')}`, mend);
 }
 
-function judgeModel({ id, keyName, price }: ResolvedModel, env: Environment): Finding {
-  const key = keyOf(keyName, env);
+function judgeModel({ id, provider, keyName, price }: ResolvedModel, env: Environment): Finding {
+  const key = keyOf(provider, keyName, env);
   if (key.problem !== null) return fail('model', `${id}: ${key.problem}`, `set ${keyName}, or ${keyName}_FILE`);
   if (price === null) {
     const mend = 'set PERDURE_MODEL_CEILING_USD_PER_MTOK to what a million tokens cost at most';
@@ -84,16 +86,20 @@ function judgeModel({ id, keyName, price }: ResolvedModel, env: Environment): Fi
 }
 
 /** Says where a key comes from, or why there is none. Never the key. */
-function keyOf(name: string | null, env: Environment): { readonly from: string; readonly problem: string | null } {
-  // A server of one's own may need no key, so a missing one is not refused for it.
-  const names = name === null || name === 'OPENAI_API_KEY' ? [name ?? ''] : [name, 'OPENAI_API_KEY'];
-  for (const each of names) {
+function keyOf(
+  provider: string,
+  name: string | null,
+  env: Environment,
+): { readonly from: string; readonly problem: string | null } {
+  const { secrets = [], isKeyOptional } = findProvider(provider) ?? {};
+  for (const each of secrets) {
     const file = env[`${each}_FILE`];
     if (file && !isReadable(file)) return { from: '', problem: `the file of ${each}_FILE cannot be read or is empty` };
     if (file) return { from: `key from ${each}_FILE`, problem: null };
     if (env[each]?.trim()) return { from: `key from ${each}`, problem: null };
   }
-  return name === 'OPENAI_API_KEY' ? { from: '', problem: `${name} is not set` } : { from: 'no key', problem: null };
+  // A server of one's own may need no key, so a missing one is not refused for it.
+  return isKeyOptional === true ? { from: 'no key', problem: null } : { from: '', problem: `${name} is not set` };
 }
 
 function isReadable(path: string): boolean {

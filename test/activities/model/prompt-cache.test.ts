@@ -258,6 +258,8 @@ describe('what a provider is told to keep', () => {
       const resolved: ResolvedModel = {
         model: bedrock(name),
         id: `bedrock:${name}`,
+        provider: 'bedrock',
+        credential: 'bedrock',
         wire: 'bedrock',
         keyName: null,
         price: null,

@@ -1,117 +1,183 @@
-// Goal: recorded traffic of OpenAI-shaped providers is read whole, and never as a short answer.
-// Method: the recordings are replayed over HTTP: whole, in pieces of seven bytes, and cut after each of several events.
+// Goal: recorded traffic of every provider is read whole, and never as a short answer.
+// Method: the recordings go over HTTP to each provider's own package: whole, in pieces of seven bytes, broken off, and ended properly in the middle.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { join, resolve as absolute } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { existsSync } from 'node:fs';
 import { classify } from '../../../src/activities/failures.ts';
 import { invokeModel, type ModelReply } from '../../../src/activities/model/invoke-model.ts';
 import { createModels } from '../../../src/activities/model/providers.ts';
+import {
+  type Playing,
+  type Recorded,
+  recordedBodies,
+  recordedReplies,
+  RECORDINGS,
+  type RecordedStreams,
+  startRecordedStreams,
+} from '../../support/recorded-streams.ts';
 
-type Expected = {
-  readonly events: number;
-  readonly text: string;
-  readonly tool_calls: readonly { readonly name: string; readonly arguments: unknown }[];
-  readonly usage: {
-    readonly input: number;
-    readonly output: number;
-    readonly cache_read?: number;
-    readonly reasoning?: number;
-  };
-  readonly stop: string;
+/** The models that read the recordings of a folder. */
+const READERS: Readonly<Record<string, readonly string[]>> = {
+  anthropic: ['anthropic'],
+  deepseek: ['deepseek', 'openai-compatible'],
+  google: ['google'],
+  groq: ['groq', 'openai-compatible'],
+  mistral: ['mistral'],
+  'open-responses': ['openai-responses', 'xai'],
+  'openai-chat': ['openai', 'azure', 'vllm'],
+  'openai-compatible': ['openai-compatible', 'lmstudio'],
+  'openai-responses': ['openai-responses'],
 };
 
-const folder = absolute(process.env['PERDURE_CASES'] ?? '../shared/cases', 'llm-fixtures');
-const isThere = existsSync(folder);
-const expected = isThere
-  ? (JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Record<string, Expected>)
-  : {};
+/** Variables of addresses and keys, by provider. */
+const ADDRESSES: Readonly<Record<string, string>> = {
+  'openai-compatible': 'PERDURE_MODEL_BASE_URL',
+  'openai-responses': 'OPENAI_BASE_URL',
+};
+const KEYS = ['OPENAI', 'ANTHROPIC', 'GOOGLE_GENERATIVE_AI', 'MISTRAL', 'GROQ', 'DEEPSEEK', 'XAI', 'AZURE'];
 
-/** Providers whose recordings are chat completions. */
-const OPENAI_SHAPED = /^(?:openai-chat|openai-compatible|groq|mistral|deepseek)\//;
-const fixtures = Object.entries(expected).filter(([name]) => OPENAI_SHAPED.test(name));
+/** Recordings in which the reader of the list did not see every call: arguments that come in pieces, with paths. */
+const CALLS: Readonly<Record<string, readonly (readonly [string, object])[]>> = {
+  'google/google-stream-tool-call-arguments': [
+    ['getWeather', { location: 'Boston' }],
+    ['getWeather', { location: 'San Francisco' }],
+  ],
+  'google/google-stream-no-args-tool-call': [
+    ['read_theme', {}],
+    ['read_screen', { id: 'A' }],
+    ['read_screen', { id: 'B' }],
+    ['read_screen', { id: 'C' }],
+  ],
+};
 
-(isThere ? describe : describe.skip)('recorded traffic', () => {
-  let server: Server;
+/** Recordings that are not one whole reply: several after each other, or events that are no JSON. */
+const UNREADABLE = ['anthropic/anthropic-programmatic-tool-calling.1', 'openai-responses/parallel-tool-call-wrapper.1'];
+
+/** What is wrong with the bodies that are no replies. */
+const CAUSES: Readonly<Record<string, string>> = {
+  'anthropic/anthropic-refusal-no-details': 'guardrail-block final',
+  'google/google-429-retry-info': 'model-rate-limited transient',
+  'groq/groq-transcription-text': 'model-error transient',
+  'openai-chat/reasoning-model-legacy-parameter-error': 'validation final',
+  'openai-responses/openai-error.1': 'model-quota mendable',
+  'openai-responses/reasoning-model-temperature-error': 'validation final',
+};
+
+(existsSync(RECORDINGS) ? describe : describe.skip)('recorded traffic', () => {
+  let streams: RecordedStreams;
 
   before(async () => {
-    const replay = (await import(pathToFileURL(join(folder, 'replay.mjs')).href)) as { readonly server: Server };
-    server = replay.server;
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    streams = await startRecordedStreams();
   });
-  after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-
-  const play = async (fixture: string): Promise<ModelReply> => {
-    const env = { PERDURE_MODEL_BASE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/${fixture}` };
-    const model = await createModels({ env, rehearsals: new Map() }).resolve({
-      id: 'openai-compatible:recorded',
-      outputTokensMax: 100,
-      contextTokensMax: 1000,
-    });
-    const request = {
-      instructions: 'x',
-      parts: [{ kind: 'user-text' as const, text: 'Hello.' }],
-      tools: [],
-      outputTokensMax: 1000,
-    };
-    return invokeModel(model, request, new AbortController().signal);
-  };
+  after(async () => streams.close());
 
   it('is there', () => {
-    assert.ok(fixtures.length >= 4, `${fixtures.length} recordings`);
+    assert.ok(recordedReplies().length >= 4, `${recordedReplies().length} recordings`);
+    assert.deepEqual(
+      recordedReplies().filter(([name]) => readersOf(name).length === 0),
+      [],
+    );
   });
 
-  for (const [name, fixture] of fixtures) {
-    if (fixture.stop === 'length') {
-      it(`refuses ${name}, which was cut at its limit`, async () => {
-        const error: unknown = await play(name).catch((thrown: unknown) => thrown);
-        assert.match(classify(error).message, /outputTokensMax/);
-      });
-      continue;
-    }
-    for (const options of ['', ';split=7']) {
-      it(`reads ${name}${options}`, async () => {
-        check(await play(`${name}${options}`), fixture);
-      });
-    }
-    it(`never takes a part of ${name} for the whole`, async () => {
-      const cuts = new Set([
-        0,
-        1,
-        2,
-        Math.floor(fixture.events / 2),
-        fixture.events - 3,
-        fixture.events - 2,
-        fixture.events - 1,
-      ]);
-      for (const cut of cuts) {
-        if (cut <= 0 || cut >= fixture.events) continue;
-        const outcome = await play(`${name};cut=${cut}`).catch((thrown: unknown) => thrown);
-        if (outcome instanceof Error)
-          assert.equal(classify(outcome).cause, 'model-error', `${cut}: ${outcome.message}`);
-        // Nothing but usage may be missing, and then it says so.
-        else check(outcome as ModelReply, fixture);
+  for (const [name, recorded] of recordedReplies()) {
+    for (const provider of readersOf(name)) {
+      for (const mode of ['whole', 'split'] as const) {
+        it(`reads ${name} as ${provider}, ${mode}`, async () => {
+          const outcome = await play(provider, streams.urlOf(name, { mode }));
+          if (!isRefused(name, recorded)) check(name, outcome, recorded);
+          else assert.equal(dispositionOf(outcome), refusalOf(name, recorded));
+        });
       }
-    });
+      it(`never takes a part of ${name} for the whole, as ${provider}`, async () => {
+        await Promise.all(
+          partsOf(recorded.events).map(async (playing) => {
+            const outcome = await play(provider, streams.urlOf(name, playing));
+            // Nothing but usage may be missing, and then it says so.
+            if (!(outcome instanceof Error)) check(name, outcome, recorded);
+            else if (playing.events === Math.floor(recorded.events / 2))
+              assert.equal(dispositionOf(outcome), 'transient');
+            else assert.ok(['transient', refusalOf(name, recorded)].includes(dispositionOf(outcome)), outcome.stack);
+          }),
+        );
+      });
+    }
+  }
+
+  for (const name of recordedBodies()) {
+    for (const provider of readersOf(name)) {
+      const cause = CAUSES[name];
+      it(`reads the body ${name} as ${provider} where a stream was asked`, async () => {
+        const outcome = await play(provider, streams.urlOfBody(name, 200));
+        if (cause !== undefined) assert.equal(causeOf(outcome), cause);
+        else if (outcome instanceof Error) assert.fail(`${classify(outcome).message} ${outcome.stack}`);
+        else assert.notEqual(outcome.parts.length, 0);
+      });
+      it(`never takes the first half of the body ${name} for the whole, as ${provider}`, async () => {
+        assert.equal(causeOf(await play(provider, streams.urlOfBody(name, 200, 'half'))), 'model-error transient');
+      });
+      if (cause === undefined || !/error|429/.test(name)) continue;
+      it(`knows the refusal ${name} as ${provider}`, async () => {
+        assert.equal(causeOf(await play(provider, streams.urlOfBody(name, 400))), cause);
+      });
+    }
   }
 });
 
-function check(reply: ModelReply, { text, tool_calls: calls, usage }: Expected): void {
+async function play(provider: string, url: string): Promise<ModelReply | Error> {
+  const address = ADDRESSES[provider] ?? `${provider.toUpperCase()}_BASE_URL`;
+  const env = { [address]: url, ...Object.fromEntries(KEYS.map((name) => [`${name}_API_KEY`, 'a-key'])) };
+  const choice = { id: `${provider}:recorded`, outputTokensMax: 100, contextTokensMax: 1000 };
+  const model = await createModels({ env, rehearsals: new Map() }).resolve(choice);
+  const parts = [{ kind: 'user-text' as const, text: 'Hello.' }];
+  const request = { instructions: 'x', parts, tools: [], outputTokensMax: 1000 };
+  return invokeModel(model, request, new AbortController().signal).catch((error: Error) => error);
+}
+
+function readersOf(name: string): readonly string[] {
+  return READERS[name.split('/')[0] ?? ''] ?? [];
+}
+
+/** Where a stream is ended: after its first events, in the middle, and before each of its last. */
+function partsOf(events: number): readonly Playing[] {
+  const ends = [1, 2, Math.floor(events / 2), events - 3, events - 2, events - 1];
+  return [...new Set(ends)]
+    .filter((end) => end > 0 && end < events)
+    .flatMap((end) => (['reset', 'clean', 'done'] as const).map((mode): Playing => ({ mode, events: end })));
+}
+
+function isRefused(name: string, { stop, error }: Recorded): boolean {
+  return stop === 'length' || error !== null || UNREADABLE.includes(name);
+}
+
+function refusalOf(name: string, { stop, error }: Recorded): string {
+  if (UNREADABLE.includes(name)) return 'transient';
+  if (error !== null) return 'mendable';
+  return stop === 'length' ? 'final' : 'transient';
+}
+
+function dispositionOf(outcome: ModelReply | Error): string {
+  return outcome instanceof Error ? classify(outcome).disposition : 'a reply';
+}
+
+function causeOf(outcome: ModelReply | Error): string {
+  if (!(outcome instanceof Error)) return 'a reply';
+  const { cause, disposition } = classify(outcome);
+  return `${cause} ${disposition}`;
+}
+
+function check(name: string, reply: ModelReply | Error, { text, tool_calls: recorded, usage }: Recorded): void {
+  if (reply instanceof Error) assert.fail(`${classify(reply).message} ${reply.stack}`);
+  const calls = CALLS[name] ?? recorded.map((call) => [call.name, call.arguments] as const);
   assert.equal(reply.parts.flatMap((part) => (part.kind === 'assistant-text' ? [part.text] : [])).join(''), text);
   assert.deepEqual(
-    reply.parts.flatMap((part) => (part.kind === 'tool-call' ? [{ name: part.toolName, arguments: part.input }] : [])),
+    reply.parts.flatMap((part) => (part.kind === 'tool-call' ? [[part.toolName, part.input]] : [])),
     calls,
   );
   assert.equal(reply.stopReason, calls.length > 0 ? 'tool-calls' : 'stop');
   if (reply.usageEstimated) return;
-  const reasoning = usage.reasoning ?? 0;
+  const reasoning = usage.reasoning ?? usage.thoughts ?? 0;
+  const written = usage.output ?? (usage.candidates ?? 0) + reasoning;
   // xAI counts reasoning beside the output; we count it inside.
-  const output = reasoning > usage.output ? usage.output + reasoning : usage.output;
+  const output = reasoning > written ? written + reasoning : written;
   const { inputTokens, outputTokens, cacheReadTokens, reasoningTokens } = reply.usage;
   assert.deepEqual(
     [inputTokens, outputTokens, cacheReadTokens, reasoningTokens],

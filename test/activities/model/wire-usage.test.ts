@@ -20,7 +20,7 @@ import type { Wire } from '../../../src/domain/model/wire.ts';
 type Case = {
   readonly id: string;
   readonly wire: Wire;
-  readonly model: (baseURL: string, name: string) => LanguageModelV4;
+  readonly model: (baseURL: string, name: string) => LanguageModelV4 | Promise<LanguageModelV4>;
   readonly events: readonly object[];
   readonly usage: Partial<Usage>;
   /** Pico-dollars. */
@@ -161,7 +161,7 @@ const CASES: readonly Case[] = [
     id: 'openai:gpt-audio',
     wire: 'openai-chat',
     model: (baseUrl, model) =>
-      wireModel({ provider: 'openai', model, baseUrl, readKey: () => apiKey, fetch: globalThis.fetch }),
+      wireModel({ provider: 'openai', model, baseUrl, apiKey, fetch: globalThis.fetch }),
     events: [
       chunk({
         prompt_tokens: 100,
@@ -229,8 +229,8 @@ describe('the usage of a wire', () => {
     it(`of ${id} is read and charged`, async () => {
       events = written;
       const [provider = '', name = ''] = id.split(':');
-      const model = makeModel(baseUrl, name);
-      const resolved = { model, id, wire, keyName: null, price: null, simulated: false };
+      const model = await makeModel(baseUrl, name);
+      const resolved = { model, id, provider, credential: provider, wire, keyName: null, price: null, simulated: false };
       const asked = { instructions: 'Answer.', parts: [], tools: [], outputTokensMax: 100 };
       const parts = [{ kind: 'user-text', text: 'Hello' }] as const;
       const reply = await invokeModel(resolved, { ...asked, parts }, AbortSignal.timeout(20_000));
