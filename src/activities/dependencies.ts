@@ -1,6 +1,7 @@
 import type { Agent } from '../authoring/define-agent.ts';
 import type { Failpoint } from '../domain/failpoint.ts';
 import type { Spans } from '../runtime/gen-ai.ts';
+import type { StreamWriter } from '../stores/stream-writer.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Models } from './model/providers.ts';
 
@@ -27,4 +28,6 @@ export type ActivityDependencies = {
   readonly failpoint: Failpoint;
   /** Traces what is asked of models and tools. Absent where nothing is traced. */
   readonly spans?: Spans;
+  /** Carries what models say to whoever reads along. Absent where that is off. */
+  readonly streams?: StreamWriter;
 };

@@ -7,6 +7,8 @@ export type Cli = {
   readonly cwd: string;
   /** Writes a line of data to stdout. */
   readonly print: (line: string) => void;
+  /** Writes a part of a line to stdout, where that is a terminal; absent where it is not. */
+  readonly write?: (text: string) => void;
   /** Writes a line for the person to stderr. */
   readonly say: (line: string) => void;
   readonly readStdin: () => Promise<Buffer>;
@@ -20,6 +22,7 @@ export function processCli(): Cli {
     env: process.env,
     cwd: process.cwd(),
     print: (line) => void process.stdout.write(`${line}\n`),
+    ...(process.stdout.isTTY ? { write: (text: string) => void process.stdout.write(text) } : {}),
     say: (line) => void process.stderr.write(`${line}\n`),
     readStdin: () => buffer(process.stdin),
     account: accountName(process.env),

@@ -1,15 +1,16 @@
-import type { RunHandle } from '../client/index.ts';
+import type { RunHandle, RunProgress, StreamProgress } from '../client/index.ts';
+import type { Cli } from './cli.ts';
 import type { CommandContext, CommonOptions } from './command.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { runLink } from './find-servers.ts';
 import { followToTerminal } from './follow.ts';
 import { formatOutcome, formatUse } from './format/run.ts';
-import { plain } from './format/units.ts';
+import { createLiveText } from './live-text.ts';
 import type { OpenRuns } from './open-runs.ts';
 
 /**
- * Follows a run to its end and prints the answer on stdout; everything else is for the person and goes to stderr. With `--json` every
- * piece of progress is a line of JSON.
+ * Follows a run to its end and prints the answer on stdout; everything else is for the person and goes to stderr. A terminal shows what the
+ * run says while it says it. With `--json` every piece of progress and of what is said is a line of JSON.
  *
  * @returns the exit code: a run that did not complete has failed.
  */
@@ -20,12 +21,18 @@ export async function followToEnd(
   { json }: CommonOptions,
 ): Promise<ExitCode> {
   const isJson = json === true;
+  const live = createLiveText(cli);
+  const words = isJson || cli.write !== undefined ? tellWords(handle, isJson ? printJson(cli) : live.tell) : null;
   const end = await followToTerminal(handle, {
-    cli: isJson ? { ...cli, say: () => undefined } : cli,
+    cli: isJson ? { ...cli, say: () => undefined } : live.cli,
     reader,
-    ...(isJson ? { onProgress: (progress) => cli.print(JSON.stringify(progress)) } : {}),
+    ...(isJson ? { onProgress: (progress) => progress.kind !== 'ended' && printJson(cli)(progress) } : {}),
+    ...(words === null ? {} : { isLive: true }),
   });
+  await words;
   if (end === null) return EXIT.failed;
+  // After the last word.
+  if (isJson) printJson(cli)({ kind: 'ended', end });
   const tenant = await reader.findTenant(handle.id);
   const answer = tenant === null ? null : await reader.answer(tenant, handle.id);
   const record = tenant === null ? null : await reader.run(tenant, handle.id);
@@ -33,9 +40,22 @@ export async function followToEnd(
   if (isJson) {
     cli.print(JSON.stringify({ kind: 'answer', id: handle.id, answer, webUi }));
   } else {
-    if (answer !== null) cli.print(plain(answer));
+    if (answer !== null) live.settle(answer, end.turns);
     cli.say(`${formatOutcome(end.outcome)} · ${formatUse(end, record?.isCostSimulated ?? false)}`);
     if (webUi !== null) cli.say(`Web UI  ${webUi}`);
   }
   return end.outcome.kind === 'completed' ? EXIT.ok : EXIT.failed;
+}
+
+function printJson({ print }: Cli): (progress: RunProgress | StreamProgress) => void {
+  return (progress) => print(JSON.stringify(progress));
+}
+
+/** Whatever becomes of the words, the run's end and its answer are told. */
+async function tellWords(handle: RunHandle, tell: (progress: StreamProgress) => void): Promise<void> {
+  try {
+    for await (const progress of handle.stream()) tell(progress);
+  } catch {
+    // What follows the run says what is wrong.
+  }
 }

@@ -11,6 +11,8 @@ export type FollowTools = {
   readonly reader: RunReader;
   /** Ends following; the run goes on. */
   readonly signal?: AbortSignal;
+  /** Set where the run's words are told already. */
+  readonly isLive?: true;
   /** Gets every piece of progress, for output that a program reads. */
   readonly onProgress?: (progress: RunProgress) => void;
 };
@@ -41,7 +43,7 @@ export async function followToTerminal(handle: RunHandle, tools: FollowTools): P
 
 async function describePhase(
   handle: RunHandle,
-  { reader }: FollowTools,
+  { reader, isLive }: FollowTools,
   { phase, blocked }: RunProgress & { kind: 'phase' },
 ): Promise<string> {
   if (blocked !== null) return formatBlocked(handle.id, blocked);
@@ -55,7 +57,8 @@ async function describePhase(
   const [question] = pending.flatMap((each) => (each.kind === 'question' ? [each.question] : []));
   const deferred = await reader.deferredCalls(null, { agentRunId: handle.id, state: 'waiting' });
   if (question === undefined && deferred.length > 0) return deferred.map(formatDeferredCall).join('\n');
-  const words = question === undefined ? await lastWords(handle) : `asks: ${oneLine(question)}`;
+  const last = isLive === true ? 'waits for a person' : null;
+  const words = question === undefined ? (last ?? (await lastWords(handle))) : `asks: ${oneLine(question)}`;
   return `${words}\n  ${spellCommand(`run send ${handle.id} "your answer"`)}`;
 }
 

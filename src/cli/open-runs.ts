@@ -5,6 +5,7 @@ import { createAttachmentWriter } from '../stores/attachment-writer.ts';
 import { openDatabase } from '../stores/database.ts';
 import { createRunReader } from '../stores/run-reader.ts';
 import { createStores, type Stores } from '../stores/stores.ts';
+import { createStreamListener } from '../stores/stream-listener.ts';
 import type { Cli } from './cli.ts';
 import { connectLazily } from '../runtime/connection.ts';
 import { openTelemetry } from './open-telemetry.ts';
@@ -34,10 +35,11 @@ export async function withRunsOn<Result>(
   work: (runs: OpenRuns) => Promise<Result>,
 ): Promise<Result> {
   const db = openDatabase(databaseUrl, () => undefined);
+  const listener = createStreamListener(databaseUrl);
   const connection = connectLazily({ connectTimeout: CONNECT_MS, ...temporal.connectionOptions });
   try {
     const stores = createStores(db);
-    const reader = createRunReader(stores);
+    const reader = createRunReader(stores, listener);
     const telemetry = await openTelemetry({ env });
     const client = createClient({
       connection,
@@ -51,6 +53,7 @@ export async function withRunsOn<Result>(
     return await work({ client, reader, stores, connection, temporal });
   } finally {
     await connection.close();
+    await listener.close();
     await db.destroy();
   }
 }

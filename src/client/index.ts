@@ -15,10 +15,13 @@ export {
   WebhookRefused,
 } from './errors.ts';
 export type { FollowOptions, RunProgress } from './follow-run.ts';
+export type { StreamPosition, StreamProgress } from '../domain/stream/stream.ts';
+export type { StreamOptions } from './follow-stream.ts';
+export type { ReplyStreamProgress } from './stream-reply.ts';
 export type { RetryOptions } from './retry-run.ts';
 export type { Reply, ReplyProgress, ReplyUsage, SentMessage } from './reply.ts';
 export type { DecideOptions, MessageOptions, RunHandle } from './run-handle.ts';
-export type { RunReader } from './run-reader.ts';
+export type { RunReader, StreamSource } from './run-reader.ts';
 export type { Overlap, ScheduleName, ScheduleOptions, Schedules, ScheduleSummary, ScheduleView } from './schedules.ts';
 export type { FindConversationOptions, SendOptions } from './send.ts';
 export type { SendReceipt } from './send-message.ts';

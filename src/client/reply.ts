@@ -5,6 +5,7 @@ import { type CheckedMessage, deliverMessage, type Delivery } from './deliver-me
 import { createMemory, type FollowOptions, isAborted, isClosed, type RunProgress } from './follow-run.ts';
 import { pause } from './pause.ts';
 import type { RunReader } from './run-reader.ts';
+import { type ReplyStreamProgress, streamReply } from './stream-reply.ts';
 
 /** What the turns of a reply used. Money is pico-dollars as a decimal string. */
 export type ReplyUsage = {
@@ -59,6 +60,8 @@ export type SentMessage = {
   readonly reply: (options?: FollowOptions) => Promise<Reply>;
   /** Tells what the agent does about the message, and the reply at last. */
   readonly follow: (options?: FollowOptions) => AsyncIterable<ReplyProgress>;
+  /** Tells what the agent says about the message while it says it, and the reply at last. */
+  readonly stream: (options?: FollowOptions) => AsyncIterable<ReplyStreamProgress>;
 };
 
 /** Milliseconds between two questions to Temporal, which knows of ends that the run's row cannot tell. */
@@ -72,13 +75,15 @@ export function sentMessage(
   delivery: Delivery,
 ): SentMessage {
   const follow = (options: FollowOptions = {}) => followReply(context, reader, message, delivery, options);
+  const reply = async (options?: FollowOptions): Promise<Reply> => {
+    for await (const progress of follow(options)) if (progress.kind === 'reply') return progress.reply;
+    throw options?.signal?.reason;
+  };
   return {
     agentRunId: delivery.agentRunId,
     follow,
-    reply: async (options) => {
-      for await (const progress of follow(options)) if (progress.kind === 'reply') return progress.reply;
-      throw options?.signal?.reason;
-    },
+    reply,
+    stream: (options) => streamReply(context, reader, message, delivery, reply, options),
   };
 }
 

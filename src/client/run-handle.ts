@@ -4,6 +4,7 @@ import type { ApprovalDecision, RunMessage, RunMessageKind, TopUp } from '../dom
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { PendingDecision, RunState, RunUsage } from '../domain/run/views.ts';
 import { approvalDecisionSchema, envelopeSchema, topUpSchema } from '../domain/schemas/messages.ts';
+import type { StreamProgress } from '../domain/stream/stream.ts';
 import { type MessageBody, pendingQuery, stateQuery, usageQuery } from '../workflows/agent-run.messages.ts';
 import { askRun } from './ask-run.ts';
 import { readShape, readText, type TextInput } from './check-input.ts';
@@ -11,6 +12,7 @@ import { type ClientContext, readerOf } from './context.ts';
 import { RunNotFound } from './errors.ts';
 import { findApproval } from './find-approval.ts';
 import { type FollowOptions, followRun, type RunProgress } from './follow-run.ts';
+import { followStream, type StreamOptions } from './follow-stream.ts';
 import { awaitEnd } from './run-end.ts';
 import { sendMessage, type SendReceipt, whyNotFound } from './send-message.ts';
 
@@ -60,6 +62,8 @@ export type RunHandle = {
   readonly cancel: () => Promise<void>;
   /** Tells what the run did and does, until it ends. Needs a reader. */
   readonly follow: (options?: FollowOptions) => AsyncIterable<RunProgress>;
+  /** Tells what the run's models say while they say it, until the run ends. Needs a reader. */
+  readonly stream: (options?: StreamOptions) => AsyncIterable<StreamProgress>;
 };
 
 /** Statuses of an execution that takes nothing more. */
@@ -121,6 +125,7 @@ export function createRunHandle(context: ClientContext, id: string, tenant: stri
       }
     },
     follow: (options = {}) => followRun(context, id, tenant, options),
+    stream: (options = {}) => followStream(context, id, tenant, options),
   };
 }
 

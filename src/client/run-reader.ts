@@ -1,4 +1,5 @@
 import type { MessagePart } from '../domain/model/message-part.ts';
+import type { Ear, LookFor, StreamLook, StreamPosition } from '../domain/stream/stream.ts';
 import type { RunReceipt } from '../domain/schemas/receipt.ts';
 import type {
   ApprovalFilter,
@@ -46,4 +47,13 @@ export type RunReader = {
   readonly deferredCalls: (tenant: string | null, filter?: DeferredFilter) => Promise<readonly DeferredRecord[]>;
   /** Lists who did what to the run, its approvals and its effects. */
   readonly audit: (tenant: string, agentRunId: string) => Promise<readonly AuditRecord[]>;
+  readonly streams: StreamSource;
+};
+
+/** Reads what models say while they say it. */
+export type StreamSource = {
+  /** Gives what is behind a position: chunks that are not settled, and with `all` the settled replies and whether the run has ended. */
+  readonly look: (tenant: string, agentRunId: string, after: StreamPosition, lookFor: LookFor) => Promise<StreamLook>;
+  /** Listens to a run; null where nobody tells, so that one has to look now and then. */
+  readonly listen: (agentRunId: string) => Ear | null;
 };

@@ -21,6 +21,8 @@ export type WorkerConfig = {
   readonly logLevel: string;
   /** Where metrics and health are served; null when they are not. */
   readonly metricsAddress: ListenAddress | null;
+  /** Whether what models say is told to readers while they say it. */
+  readonly isStreaming: boolean;
 };
 
 /** An address to listen at; port 0 is any free one. */
@@ -52,6 +54,7 @@ export function readWorkerConfig(env: Environment): WorkerConfig {
       'trace, debug, info, warn, error or fatal',
     ),
     metricsAddress: readListenAddress(env, 'PERDURE_METRICS_ADDRESS'),
+    isStreaming: readPattern(env, 'PERDURE_STREAMING', /^(on|off)$/, 'on', 'on or off') === 'on',
   };
 }
 

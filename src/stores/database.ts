@@ -220,6 +220,17 @@ export type Database = {
     opened_at: Moment;
     closed_at: Moment | null;
   };
+  stream_chunks: {
+    tenant: string;
+    run_id: string;
+    turn: number;
+    attempt: Whole;
+    sequence: number;
+    bytes: Buffer;
+    alg: string;
+    kid: string | null;
+    at: DefaultMoment;
+  };
   audit: {
     tenant: string;
     seq: Generated<string>;

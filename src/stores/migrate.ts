@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { ensurePartitions } from './partitions.ts';
+import { ensureStreamPartitions } from './stream-partitions.ts';
 import type { Db } from './database.ts';
 import { up as createRunTables } from './migrations/0001-run.ts';
 import { up as addRetry } from './migrations/0002-retry.ts';
@@ -9,6 +10,7 @@ import { up as addCompaction } from './migrations/0004-compaction.ts';
 import { up as findMessages } from './migrations/0005-conversation.ts';
 import { up as indexOpenRows } from './migrations/0009-open-rows.ts';
 import { up as noteFiles } from './migrations/0010-message-files.ts';
+import { up as createStreams } from './migrations/0014-streams.ts';
 import { up as detailUsage } from './migrations/0015-usage-details.ts';
 
 /** Migrations in their order. A released one never changes. */
@@ -20,6 +22,7 @@ const MIGRATIONS = {
   '0005-conversation': { up: findMessages },
   '0009-open-rows': { up: indexOpenRows },
   '0010-message-files': { up: noteFiles },
+  '0014-streams': { up: createStreams },
   '0015-usage-details': { up: detailUsage },
 };
 
@@ -44,6 +47,7 @@ export async function migrate(db: Db): Promise<void> {
     throw new Error(`the database could not be brought to this version's schema: ${reason}.${hint}`, { cause: error });
   }
   await ensurePartitions(db);
+  await ensureStreamPartitions(db);
 }
 
 /** Two processes may create the schema at once; PostgreSQL then reports a duplicate in spite of "if not exists". */

@@ -10,11 +10,20 @@ import { readApprovals, readAudit, readEffects } from './ledger-reader.ts';
 import { readReceipt } from './receipt-reader.ts';
 import { findTenant, readRun, readRuns } from './run-row-reader.ts';
 import { createStores, type Stores } from './stores.ts';
+import { createStreamListener, type StreamListener } from './stream-listener.ts';
+import { createStreamReader } from './stream-reader.ts';
 import { readTimeline } from './timeline-reader.ts';
 
-/** Makes the client library's `RunReader` over PostgreSQL. It only reads, and works long after Temporal has forgotten an execution. */
-export function createRunReader({ db, transcripts }: Pick<Stores, 'db' | 'transcripts'>) {
+/**
+ * Makes the client library's `RunReader` over PostgreSQL. It only reads, and works long after Temporal has forgotten an execution. Without a
+ * listener, what models say is looked for now and then.
+ */
+export function createRunReader(
+  { db, transcripts }: Pick<Stores, 'db' | 'transcripts'>,
+  listener: StreamListener | null = null,
+) {
   return {
+    streams: createStreamReader(db, transcripts, listener),
     findTenant: (runId: string) => findTenant(db, runId),
     run: (tenant: string, runId: string) => readRun(db, tenant, runId),
     runs: (tenant: string | null, filter?: RunFilter) => readRuns(db, tenant, filter),
@@ -52,10 +61,14 @@ export function createRunReader({ db, transcripts }: Pick<Stores, 'db' | 'transc
 export function openRunReader(databaseUrl: string) {
   // A connection that breaks while idle is made again by the next read.
   const stores = createStores(openDatabase(databaseUrl, () => undefined));
+  const listener = createStreamListener(databaseUrl);
   return {
-    ...createRunReader(stores),
+    ...createRunReader(stores, listener),
     attachments: createAttachmentWriter(stores),
-    close: () => stores.db.destroy(),
+    close: async () => {
+      await listener.close();
+      await stores.db.destroy();
+    },
   };
 }
 

@@ -13,6 +13,7 @@ import { openDatabase } from '../stores/database.ts';
 import { migrate } from '../stores/migrate.ts';
 import { createRunReader } from '../stores/run-reader.ts';
 import { createStores } from '../stores/stores.ts';
+import { createStreamListener } from '../stores/stream-listener.ts';
 import { startWorkers } from '../workers/start-workers.ts';
 import { recordHistory } from './record-history.ts';
 import { scriptedAgent } from './scripted-agent.ts';
@@ -81,7 +82,8 @@ export async function startTestPlatform(setup: TestPlatformSetup): Promise<TestP
     scripts: new Map(Object.entries(setup.scripts ?? {})),
   });
   const connection: Connection = connectLocally(address);
-  const reader = createRunReader(createStores(db));
+  const listener = createStreamListener(servers.postgres.url);
+  const reader = createRunReader(createStores(db), listener);
   const taskQueue = `${queuePrefix}-agents`;
   const client = createClient({ connection, namespace, taskQueue, reader, principal: 'tester', answerMs: ANSWER_MS });
   return {
@@ -93,6 +95,7 @@ export async function startTestPlatform(setup: TestPlatformSetup): Promise<TestP
     stop: async () => {
       await workers.shutdown();
       await connection.close();
+      await listener.close();
       await db.destroy();
     },
   };

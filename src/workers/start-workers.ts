@@ -16,6 +16,8 @@ import { openPriceBook } from '../runtime/price-book.ts';
 import type { Telemetry } from '../runtime/telemetry.ts';
 import { type Db, openDatabasePool } from '../stores/database.ts';
 import { createStores } from '../stores/stores.ts';
+import { openStreamDatabase } from '../stores/stream-database.ts';
+import { createStreamWriter, type StreamWriter } from '../stores/stream-writer.ts';
 import { bundleWorkflows } from './bundle-workflows.ts';
 import { installMeasuredRuntime, installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
@@ -24,6 +26,9 @@ import { observeProcess, type ObservedProcess } from './metrics/observe-process.
 import { reportUnknownPrices, warnOfStalePrices } from './report-prices.ts';
 import { taskFailpoint } from './task-failpoint.ts';
 import { commonOptions, MODEL_OPTIONS, WORKFLOW_OPTIONS } from './worker-options.ts';
+
+/** Milliseconds between two warnings of a stream that nobody can read: it is tried a few times a second. */
+const STREAM_WARNING_MS = 60_000;
 
 /** Pause of a timer that only keeps a process alive. */
 const STAY_MS = 60_000;
@@ -84,6 +89,7 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   const finished = runAll(workers, stop.promise, async () => {
     house?.stop();
     await observed.close();
+    await dependencies.streams?.close();
     await connection.close();
     await db.destroy();
   });
@@ -175,7 +181,19 @@ function createDependencies(
       worker,
     },
     ...(telemetry ? { spans: telemetry.spans } : {}),
+    ...(config.isStreaming ? { streams: startStreams(setup) } : {}),
   };
+}
+
+/** Two connections of its own; none is made before there is something to tell. */
+function startStreams({ config, logger }: WorkersSetup): StreamWriter {
+  let warnAtMs = 0;
+  const warn = (error: unknown): void => {
+    if (Date.now() < warnAtMs) return;
+    warnAtMs = Date.now() + STREAM_WARNING_MS;
+    logger.warn({ err: error }, 'what models say could not be told to readers; calls are not affected');
+  };
+  return createStreamWriter(openStreamDatabase(config.databaseUrl, warn), warn);
 }
 
 /** One worker per task queue of the roles, so that each scales on its own. */

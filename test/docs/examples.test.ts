@@ -18,6 +18,7 @@ const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfD
 /** What each program prints. */
 const PRINTS: Readonly<Record<string, RegExp>> = {
   'examples/send-messages.ts': /^answered Order A-1090 .* \d+ tokens$/m,
+  'examples/stream-reply.ts': /^answer: Order A-1090 .*\nanswered$/m,
   'examples/send-picture.ts': /kind: '(?:answered|asked)'/,
   'examples/schedule.ts': /T08:00:00|T07:00:00/,
   'examples/give-a-quote.ts': /^applied$/m,

@@ -22,6 +22,8 @@ export type WireReply = {
   readonly finishReason?: string;
   /** Milliseconds before the first byte. */
   readonly delayMs?: number;
+  /** Milliseconds between the pieces of a streamed reply, which go out at once otherwise. */
+  readonly pieceMs?: number;
 };
 
 /** What the server does with a request. `reset` breaks the connection: before the model worked, or with the reply ready but unsent. */
@@ -243,7 +245,10 @@ async function reply(wire: WireReply, entry: LedgerEntry, response: ServerRespon
   if (wire.delayMs !== undefined) await sleep(wire.delayMs);
   if (entry.body.stream === true) {
     openStream(response);
-    for (const chunk of eventsOf(wire, entry)) response.write(chunk);
+    for (const chunk of eventsOf(wire, entry)) {
+      response.write(chunk);
+      if (wire.pieceMs !== undefined) await sleep(wire.pieceMs);
+    }
     await end(response, entry, wireOf(entry.url) === null ? 'data: [DONE]\n\n' : '');
     return;
   }

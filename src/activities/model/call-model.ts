@@ -56,7 +56,10 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
     await askAboutEarlier(dependencies, call);
     const reserved = await reserve(dependencies, call, attempt.reservationId);
-    if (reserved.kind === 'replied') return { ...reserved.reply, total: reserved.total };
+    if (reserved.kind === 'replied') {
+      dependencies.streams?.settled(facts.id);
+      return { ...reserved.reply, total: reserved.total };
+    }
     if (reserved.kind === 'budget-refused') return reserved;
     if (reserved.kind === 'too-long') return contextTooLong(call, reserved);
     if (reserved.kind === 'budget-held') throw starved(call, reserved);
@@ -67,6 +70,7 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     if ('kind' in reply) return contextTooLong(call, reply);
     await dependencies.failpoint('model:replied');
     const result = await keep(dependencies, call, { ...attempt, observation }, reply);
+    dependencies.streams?.settled(facts.id);
     await dependencies.failpoint('model:settled');
     return result;
   });
@@ -146,7 +150,7 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
  * failure: a shorter one may pass.
  */
 async function invoke(
-  { stores, spans }: ActivityDependencies,
+  { stores, spans, streams }: ActivityDependencies,
   call: Call,
   attempt: ModelAttempt,
 ): Promise<ModelReply | TooLong> {
@@ -165,7 +169,8 @@ async function invoke(
   const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs));
   try {
     const signal = AbortSignal.any([cancellationSignal, timeout]);
-    return await traceChat(spans, { ...call, request }, () => invokeModel(call.resolved, request, signal));
+    const listen = streams?.open(call.tenant, attempt.runId, call.turn);
+    return await traceChat(spans, { ...call, request }, () => invokeModel(call.resolved, request, signal, listen));
   } catch (error) {
     const failure = classify(error);
     const charge = chargeOfFailure(call, error, failure.sent);

@@ -4,6 +4,7 @@ import { withoutData } from '../../domain/model/attachment.ts';
 import type { MessagePart, ProviderMetadata } from '../../domain/model/message-part.ts';
 import type { ModelPrice } from '../../domain/model/price.ts';
 import type { Usage } from '../../domain/model/usage.ts';
+import type { Listen } from '../../domain/stream/stream.ts';
 import type { Wire } from '../../domain/model/wire.ts';
 import type { ToolContract } from '../../domain/tool/contract.ts';
 import { ModelCallError, ModelReplyError, ModelUnavailable, type ReplyProblem } from './model-errors.ts';
@@ -68,6 +69,7 @@ const ARGUMENTS_DEPTH_MAX = 100;
  * Streams are read even though the reply is used as a whole: a stream says with its finish reason that it is complete, and one
  * that ends cleanly in the middle has none, while a body that is cut where a proxy buffers it can pass for a short answer.
  *
+ * @param listen Hears what the model says while it says it.
  * @throws ModelReplyError when the reply cannot be used; it has the usage that the provider named.
  * @throws ModelUnavailable when the key or the model is missing.
  * @throws ModelCallError for every other failure, with the provider's error as its cause.
@@ -77,6 +79,7 @@ export async function invokeModel(
   resolved: ResolvedModel,
   request: ModelRequest,
   signal: AbortSignal,
+  listen?: Listen,
 ): Promise<ModelReply> {
   const { model } = resolved;
   const names = spellForWire(resolved.wire, request);
@@ -84,7 +87,7 @@ export async function invokeModel(
     const { stream, response } = await model.doStream(
       withPromptCache(callOptions(resolved, request, names, signal), resolved, request.cache),
     );
-    const raw = await readReply(stream, resolved, [request.instructions, request.parts]);
+    const raw = await readReply(stream, resolved, [request.instructions, request.parts], listen);
     const usage = normaliseUsage(resolved.wire, raw.finish.usage, resolved.provider);
     const stopReason = stopReasonOf(raw, resolved, usage);
     return {

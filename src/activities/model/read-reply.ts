@@ -6,6 +6,7 @@ import {
   type LanguageModelV4Usage,
   TypeValidationError,
 } from '@ai-sdk/provider';
+import { type Listen, TEXT_SEPARATOR } from '../../domain/stream/stream.ts';
 import { ModelReplyError, ModelStreamError, type ProviderContext } from './model-errors.ts';
 import { errorInBody, isRefusal } from './provider-report.ts';
 
@@ -40,6 +41,7 @@ export async function readReply(
   stream: ReadableStream<LanguageModelV4StreamPart>,
   provider: ProviderContext,
   asked: unknown,
+  listen?: Listen,
 ): Promise<RawReply> {
   const draft: Draft = { blocks: [], open: new Map() };
   let length = 0;
@@ -61,7 +63,10 @@ export async function readReply(
       if (responseId && part.id && part.id !== responseId) throw new ModelReplyError('other', provider, null);
       modelId = part.modelId ?? modelId;
       responseId = part.id ?? responseId;
-    } else length += addPart(draft, part);
+    } else {
+      if (listen !== undefined) tellDelta(draft, part, listen);
+      length += addPart(draft, part);
+    }
     if (length > REPLY_LENGTH_MAX) throw new ModelReplyError('too-large', provider, null);
   }
   // What a reply without an end says of its usage is not the whole of it.
@@ -86,6 +91,16 @@ type TextBlock = Extract<ReplyBlock, { kind: 'text' | 'reasoning' }>;
 
 /** The blocks so far, and the text blocks that still grow. */
 type Draft = { readonly blocks: ReplyBlock[]; readonly open: Map<string, TextBlock> };
+
+/** Tells a delta on. Texts of one reply are apart as they are in the whole text. */
+function tellDelta({ blocks, open }: Draft, part: LanguageModelV4StreamPart, listen: Listen): void {
+  if ((part.type !== 'text-delta' && part.type !== 'reasoning-delta') || part.delta === '') return;
+  const kind = part.type === 'text-delta' ? 'text' : 'reasoning';
+  const block = open.get(`${kind} ${part.id}`);
+  const isNext =
+    (block === undefined || block.text === '') && blocks.some((each) => each.kind === kind && each.text !== '');
+  listen({ kind, text: isNext ? TEXT_SEPARATOR + part.delta : part.delta });
+}
 
 /** Adds what a stream part brings and counts its characters. Parts of kinds that no transcript has are left out. */
 function addPart(draft: Draft, part: LanguageModelV4StreamPart): number {

@@ -13,10 +13,12 @@ export async function recordProgress({ stores }: ActivityDependencies, input: Re
 }
 
 /** Writes a run's end to its row, once, and gives the end that stands, with what the account says it cost. */
-export async function recordEnd({ stores }: ActivityDependencies, input: RecordEndInput): Promise<RunEnd> {
+export async function recordEnd({ stores, streams }: ActivityDependencies, input: RecordEndInput): Promise<RunEnd> {
   return runActivity(input, async () => {
     const id = agentRunIdOfActivity();
     await stores.runMessages.recordActions(input.tenant, id, input.end.turns, input.actions);
-    return stores.runs.recordEnd(input.tenant, id, input.head, input.end, input.principal);
+    const end = await stores.runs.recordEnd(input.tenant, id, input.head, input.end, input.principal);
+    streams?.settled(id);
+    return end;
   });
 }

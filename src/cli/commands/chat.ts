@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import {
@@ -13,14 +12,15 @@ import {
 import type { PendingDecision } from '../../domain/run/views.ts';
 import type { RunEnd } from '../../domain/run/run-end.ts';
 import type { ApprovalRecord, RunRecord } from '../../domain/schemas/run-records.ts';
-import type { Cli } from '../cli.ts';
 import { addCommand, type CommandContext, type CommonOptions, endWith } from '../command.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
 import { findAgent, loadOwnAgents } from '../find-agent.ts';
 import { formatBlocked, formatOutcome, formatUse } from '../format/run.ts';
 import { formatEntry } from '../format/timeline.ts';
 import { formatCount, formatMoment, plain } from '../format/units.ts';
+import { createLiveText, type LiveText } from '../live-text.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
+import { type Lines, readLines } from '../read-lines.ts';
 import { spellCommand } from '../spell-command.ts';
 import { readAttachment } from '../read-attachment.ts';
 
@@ -62,8 +62,10 @@ export function addChat(parent: Command, context: CommandContext): void {
       await withRuns(context.cli, async (runs) => {
         const lines = readLines(context.cli);
         const chat = new AbortController();
+        const live = createLiveText(context.cli);
+        const setting = { context: { ...context, cli: live.cli }, live, runs, agent, options, lines };
         try {
-          endWith(context, await converse({ context, runs, agent, options, lines, attached: [], signal: chat.signal }));
+          endWith(context, await converse({ ...setting, attached: [], signal: chat.signal }));
         } finally {
           chat.abort();
           lines.close();
@@ -74,6 +76,8 @@ export function addChat(parent: Command, context: CommandContext): void {
 
 type Chat = {
   readonly context: CommandContext;
+  /** Writes what the agent says while it says it. */
+  readonly live: LiveText;
   readonly runs: OpenRuns;
   readonly agent: string;
   readonly options: Options;
@@ -109,7 +113,7 @@ async function converse(chat: Chat): Promise<ExitCode> {
   let standstill: Standstill = { kind: 'answered' };
   say(`conversation ${key}${talk === null ? '' : ` goes on, run ${talk.handle.id}`} · ${COMMANDS}`);
   // What it waits for is shown first to whoever comes back.
-  if (talk !== null) standstill = show(chat, await nextStandstill(chat, talk), await talk.handle.answer());
+  if (talk !== null) standstill = show(chat, talk, await nextStandstill(chat, talk), await talk.handle.answer());
   for (;;) {
     if (standstill.kind === 'ended') return endOf(chat, talk, standstill.end);
     const line = standstill.kind === 'called' ? standstill.line : await lines.next();
@@ -133,7 +137,7 @@ async function converse(chat: Chat): Promise<ExitCode> {
     if (talk === null) talk = await begin(chat, key, line);
     else if (!(await deliver(chat, key, talk, line, asked))) continue;
     const next: Standstill = await nextStandstill(chat, talk);
-    standstill = show(chat, next, next.kind === 'answered' ? await talk.handle.answer() : null);
+    standstill = show(chat, talk, next, next.kind === 'answered' ? await talk.handle.answer() : null);
   }
 }
 
@@ -172,6 +176,7 @@ async function findConversation(chat: Chat, key: string): Promise<Talk | null> {
     chat,
     handle,
     known.map((entry) => entry.id),
+    record.turns + 1,
   );
 }
 
@@ -182,10 +187,12 @@ async function begin(chat: Chat, key: string, message: string): Promise<Talk> {
   const attachments = attached.splice(0);
   const { agentRunId } = await runs.client.send(key, message, { agent, tenant, attachments, ...principal });
   chat.context.cli.say(`run ${agentRunId}`);
-  return openTalk(chat, runs.client.run(agentRunId, { tenant }), []);
+  return openTalk(chat, runs.client.run(agentRunId, { tenant }), [], 1);
 }
 
-function openTalk({ context, options, signal }: Chat, handle: RunHandle, known: readonly string[]): Talk {
+/** Begins to tell what the run does, and from a turn on what it says. */
+function openTalk(chat: Chat, handle: RunHandle, known: readonly string[], turn: number): Talk {
+  const { context, options, signal } = chat;
   const follow = async (): Promise<RunEnd | null> => {
     for await (const progress of handle.follow({ signal, pollMs: LOOK_MS })) {
       if (progress.kind === 'ended') return progress.end;
@@ -197,7 +204,15 @@ function openTalk({ context, options, signal }: Chat, handle: RunHandle, known: 
   const ended = follow();
   // It is awaited wherever the run is waited for; a failure in between must not end the process.
   ended.catch(() => undefined);
+  // Without it the answers come whole.
+  tellWords(chat, handle, turn).catch(() => undefined);
   return { handle, ended, heard: { phaseAt: 0, turns: 0, asked: '[]' } };
+}
+
+async function tellWords({ live, options, signal }: Chat, handle: RunHandle, turn: number): Promise<void> {
+  if (options.json === true) return;
+  const after = { turn, attempt: 0, sequence: 0 };
+  for await (const progress of handle.stream({ signal, after })) live.tell(progress);
 }
 
 /** Says why a line cannot be sent now, or null when it can. */
@@ -323,14 +338,19 @@ function troubleOf({ id, phase, blocked }: RunRecord): string {
 }
 
 /** Prints what the agent said on stdout, and what the person is asked. */
-function show({ context, options }: Chat, standstill: Standstill, answer: string | null): Standstill {
+function show(
+  { context, live, options }: Chat,
+  { heard }: Talk,
+  standstill: Standstill,
+  answer: string | null,
+): Standstill {
   const { cli } = context;
   if (options.json === true) {
     if (standstill.kind !== 'called')
       cli.print(JSON.stringify({ ...standstill, ...(answer === null ? {} : { answer }) }));
     return standstill;
   }
-  if (answer !== null) cli.print(plain(answer));
+  if (answer !== null) live.settle(answer, heard.turns);
   if (standstill.kind === 'question') cli.print(plain(standstill.question));
   if (standstill.kind === 'approval') {
     const { tool, rule, deadlineAt, args } = standstill.approval;
@@ -348,53 +368,4 @@ async function endOf({ context, options, runs }: Chat, talk: Talk | null, end: R
     context.cli.say(`${formatOutcome(end.outcome)} · ${formatUse(end, record?.isCostSimulated ?? false)}`);
   }
   return ['completed', 'cancelled'].includes(end.outcome.kind) ? EXIT.ok : EXIT.failed;
-}
-
-/** What the person types, or what is piped in. */
-type Lines = {
-  /** Gives the next line, or null at the end. */
-  readonly next: () => Promise<string | null>;
-  /** Takes a `/stop` or `/exit` that was typed while the agent works. What is piped in is taken in its order. */
-  readonly takeUrgent: () => string | null;
-  readonly close: () => void;
-};
-
-/** Reads lines as they come where the process is ours, and otherwise all at once. */
-function readLines(cli: Cli): Lines {
-  const isOwnProcess = cli.env === process.env;
-  const isTerminal = isOwnProcess && process.stdin.isTTY;
-  const state = { queue: [] as string[], isOver: false, wake: (): void => undefined };
-  const finish = (): void => {
-    state.isOver = true;
-    state.wake();
-  };
-  const add = (line: string): void => {
-    state.queue.push(line.trimEnd());
-    state.wake();
-  };
-  const terminal = isTerminal ? { output: process.stderr, prompt: '> ' } : {};
-  const input = isOwnProcess ? createInterface({ input: process.stdin, ...terminal }) : null;
-  input?.on('line', add).on('close', finish);
-  const addAll = async (): Promise<void> => {
-    const bytes = await cli.readStdin();
-    bytes.toString('utf8').split('\n').forEach(add);
-  };
-  if (input === null) void addAll().finally(finish);
-  return {
-    next: async () => {
-      if (isTerminal && !state.isOver) input?.prompt();
-      while (state.queue.length === 0 && !state.isOver) {
-        await new Promise<void>((resolve) => (state.wake = resolve));
-      }
-      return state.queue.shift() ?? null;
-    },
-    takeUrgent: () => {
-      if (!isTerminal) return null;
-      const index = state.queue.findIndex((line) => /^\/(?:stop\b|exit$)/.test(line));
-      if (index !== -1) return state.queue.splice(index, 1)[0] ?? null;
-      // Ctrl-C and Ctrl-D close the terminal's input.
-      return state.isOver && state.queue.length === 0 ? '/exit' : null;
-    },
-    close: () => input?.close(),
-  };
 }
