@@ -41,7 +41,7 @@ export type LayerName =
   | 'cli'
   | 'console';
 
-type Package = 'hono' | 'kysely' | 'pg' | 'pino' | 'standardwebhooks' | 'zod' | `@${string}/${string}`;
+type Package = 'cockatiel' | 'hono' | 'kysely' | 'pg' | 'pino' | 'standardwebhooks' | 'zod' | `@${string}/${string}`;
 
 const everyLayerBelowTheEntryPoints = [
   'agents',
@@ -99,6 +99,7 @@ export const layers: Readonly<Record<LayerName, Layer>> = {
       '@temporalio/activity',
       '@temporalio/common',
       '@ai-sdk/*',
+      'cockatiel',
       'node:crypto',
       'zod',
     ],

@@ -4,6 +4,7 @@ import type { Spans } from '../runtime/gen-ai.ts';
 import type { StreamWriter } from '../stores/stream-writer.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Models } from './model/providers.ts';
+import type { Routing } from './model/routing/create-routing.ts';
 
 export type ActivitySettings = {
   /** Prefix of the task queues: `perdure`. */
@@ -26,6 +27,8 @@ export type ActivityDependencies = {
   readonly secret: (name: string) => string | undefined;
   readonly settings: ActivitySettings;
   readonly failpoint: Failpoint;
+  /** Breakers and bulkheads of the models. Absent where every call may be made at once. */
+  readonly routing?: Routing;
   /** Traces what is asked of models and tools. Absent where nothing is traced. */
   readonly spans?: Spans;
   /** Carries what models say to whoever reads along. Absent where that is off. */

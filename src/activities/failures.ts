@@ -231,6 +231,17 @@ export function isDatabaseAway(error: unknown): boolean {
   return failure !== null && failure.cause === 'infra' && failure.disposition !== 'final';
 }
 
+/**
+ * Says whether a failed model call is the provider's fault: it did not answer, or broke off. What it answered, a refusal of the rate, the key or
+ * the request included, is none: another call may pass.
+ */
+export function isProviderFault(error: unknown): boolean {
+  if (error instanceof ModelReplyError) return error.kind === 'interrupted';
+  if (error instanceof ModelUnavailable || error instanceof ApplicationFailure) return false;
+  const { cause, disposition } = classify(error);
+  return cause === 'model-error' && disposition !== 'final';
+}
+
 /** Makes the failure for a SQLSTATE, from its class to what names the particular case. */
 function fromDatabase(error: unknown): Failure | null {
   const message = messageOf(error);

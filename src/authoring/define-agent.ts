@@ -1,10 +1,13 @@
+import type { z } from 'zod';
 import type { MessagePart } from '../domain/model/message-part.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { ModelPolicy } from '../domain/model/model-policy.ts';
+import { policyProblem } from '../domain/model/policy-problem.ts';
 import type { ApprovalRule } from '../domain/policy/approval-policy.ts';
 import type { InputGuardrail } from '../domain/policy/guardrail.ts';
 import type { ExitRule } from '../domain/run/early-exit.ts';
 import type { ReflectionPolicy } from '../domain/policy/reflection.ts';
+import { type AgentOutput, describeOutput } from './agent-output.ts';
 import type { Tool } from './define-tool.ts';
 
 /** What the agent must achieve. The run's cost cap and time limits follow from it. */
@@ -53,6 +56,10 @@ export type AgentSpec = {
   readonly reflection?: ReflectionPolicy;
   /** Results that make the run's goal true: after one the model is asked for its closing answer, and calls no tool any more. */
   readonly exit?: readonly ExitRule[];
+  /**
+   * What final answers must be. An answer that does not fit is sent back once; the next that does not ends the run. Default: plain text.
+   */
+  readonly output?: z.ZodType | AgentOutput;
   /** Ceilings besides cost and time. Defaults: 50 turns, 200 tool calls, 2,000,000 tokens. */
   readonly limits?: { readonly turns?: number; readonly toolCalls?: number; readonly tokens?: number };
   /** Lets the model put a question to the person with the built-in tool `askPerson`; the run waits for the answer. */
@@ -62,7 +69,8 @@ export type AgentSpec = {
   readonly sampleInput?: string;
 };
 
-export type Agent = AgentSpec;
+/** An agent as workers hold it. */
+export type Agent = Omit<AgentSpec, 'output'> & { readonly output?: AgentOutput };
 
 /**
  * Defines an agent.
@@ -82,6 +90,8 @@ export function defineAgent(spec: AgentSpec): Agent {
   if (spec.asksPerson !== undefined && names.includes('askPerson')) {
     refuse('the tool askPerson is built in when asksPerson is set; give yours another name');
   }
+  const unsound = policyProblem(spec.models);
+  if (unsound !== null) refuse(unsound);
   const patterns = [
     ...(spec.guardrails ?? []).map(({ name, pattern }) => ({ of: `guardrail ${name}`, pattern })),
     ...(spec.reflection?.groundedPatterns ?? []).map((pattern) => ({ of: 'reflection', pattern })),
@@ -97,7 +107,19 @@ export function defineAgent(spec: AgentSpec): Agent {
     if (!names.includes(rule.tool))
       refuse(`approval rule ${rule.name} names the tool ${rule.tool}, which the agent does not have`);
   }
-  return spec;
+  const { output } = spec;
+  // A definition without one is given back as it is.
+  return output === undefined ? (spec as Agent) : { ...spec, output: outputOf(output, refuse) };
+}
+
+/** A definition that was made from another agent has its output described already. */
+function outputOf(output: z.ZodType | AgentOutput, refuse: (what: string) => never): AgentOutput {
+  if (!('_zod' in output)) return output;
+  try {
+    return describeOutput(output);
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
 }
 
 function isRegularExpression(pattern: string): boolean {

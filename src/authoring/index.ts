@@ -1,3 +1,4 @@
+export type { AgentOutput } from './agent-output.ts';
 export {
   defineAgent,
   type Agent,
@@ -18,7 +19,7 @@ export {
 export { ToolRefusal, ToolUnreachable } from './tool-errors.ts';
 export type { JsonObject, JsonValue } from '../domain/json.ts';
 export type { MessagePart } from '../domain/model/message-part.ts';
-export type { ModelChoice, ModelPolicy } from '../domain/model/model-policy.ts';
+export type { ModelChoice, ModelParameters, ModelPolicy, Tier, TierChoice } from '../domain/model/model-policy.ts';
 export type { ApprovalRule } from '../domain/policy/approval-policy.ts';
 export type { Condition } from '../domain/policy/condition.ts';
 export type { InputGuardrail } from '../domain/policy/guardrail.ts';

@@ -20,7 +20,7 @@ export type { StreamOptions } from './follow-stream.ts';
 export type { ReplyStreamProgress } from './stream-reply.ts';
 export type { RetryOptions } from './retry-run.ts';
 export type { Reply, ReplyProgress, ReplyUsage, SentMessage } from './reply.ts';
-export type { DecideOptions, MessageOptions, RunHandle } from './run-handle.ts';
+export type { DecideOptions, MessageOptions, OutputSchema, RunHandle } from './run-handle.ts';
 export type { RunReader, StreamSource } from './run-reader.ts';
 export type { Overlap, ScheduleName, ScheduleOptions, Schedules, ScheduleSummary, ScheduleView } from './schedules.ts';
 export type { FindConversationOptions, SendOptions } from './send.ts';

@@ -8,7 +8,10 @@ import { readFirstInput } from './read-first-input.ts';
 import { launchRun, readStart, type StartOptions } from './start-run.ts';
 
 /** How to take up a run that has ended. Its agent, kind, subject and input are those of the run. */
-export type RetryOptions = Pick<StartOptions, 'tenant' | 'principal' | 'limits' | 'deadlineMs' | 'whenExhausted'> & {
+export type RetryOptions = Pick<
+  StartOptions,
+  'tenant' | 'principal' | 'limits' | 'deadlineMs' | 'tier' | 'whenExhausted'
+> & {
   /** The first turn that is made anew, from 1 to one more than the run has. Default: the run goes on where it stopped. */
   readonly fromTurn?: number;
   /** The same run, turn and key start one successor, for ever. Default: random. */

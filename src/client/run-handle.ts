@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowNotFoundError } from '@temporalio/client';
+import type { JsonValue } from '../domain/json.ts';
 import type { ApprovalDecision, RunMessage, RunMessageKind, TopUp } from '../domain/run/message.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { PendingDecision, RunState, RunUsage } from '../domain/run/views.ts';
@@ -43,6 +44,13 @@ export type RunHandle = {
   readonly result: () => Promise<RunEnd>;
   /** Gives the text of the newest whole answer, or null. Needs a reader. */
   readonly answer: () => Promise<string | null>;
+  /**
+   * Gives the newest answer of an agent that declares an output schema, as the value that it is; null where there is none. Needs a reader.
+   *
+   * @param schema Checks the value and gives it its type: a zod schema, or anything with its `parse`. Throws what that throws.
+   * @throws SyntaxError when the answer is no JSON: the agent declares no output.
+   */
+  readonly output: <Output = JsonValue>(schema?: OutputSchema<Output>) => Promise<Output | null>;
   readonly state: () => Promise<RunState>;
   readonly pending: () => Promise<readonly PendingDecision[]>;
   readonly usage: () => Promise<RunUsage>;
@@ -65,6 +73,9 @@ export type RunHandle = {
   /** Tells what the run's models say while they say it, until the run ends. Needs a reader. */
   readonly stream: (options?: StreamOptions) => AsyncIterable<StreamProgress>;
 };
+
+/** What gives a value its type, as zod schemas do. */
+export type OutputSchema<Output> = { readonly parse: (value: unknown) => Output };
 
 /** Statuses of an execution that takes nothing more. */
 const CLOSED: readonly string[] = ['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT'];
@@ -96,6 +107,15 @@ export function createRunHandle(context: ClientContext, id: string, tenant: stri
       const owner = tenant ?? (await reader.findTenant(id));
       if (owner === null) throw new RunNotFound(id, 'the database');
       return reader.answer(owner, id);
+    },
+    output: async <Output>(schema?: OutputSchema<Output>) => {
+      const reader = readerOf(context, 'output()');
+      const owner = tenant ?? (await reader.findTenant(id));
+      if (owner === null) throw new RunNotFound(id, 'the database');
+      const text = await reader.answer(owner, id);
+      if (text === null) return null;
+      const value: unknown = JSON.parse(text);
+      return schema === undefined ? (value as Output) : schema.parse(value);
     },
     state: () => askRun(context, id, stateQuery),
     pending: () => askRun(context, id, pendingQuery),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { truncate } from '../domain/json.ts';
+import type { Tier } from '../domain/model/model-policy.ts';
 import type { RunLimits } from '../domain/release/release.ts';
 import { LIMITS } from '../domain/run/limits.ts';
 import { type RunKind, type RunStart, subjectOfRun } from '../domain/run/start.ts';
@@ -33,6 +34,8 @@ export type StartOptions = {
   readonly limits?: Partial<RunLimits>;
   /** Milliseconds until the run expires, waiting included: 1,000 to 366 days. Default 7 days. */
   readonly deadlineMs?: number;
+  /** Tier of the agent's models that answers. Default: the one that the agent uses. */
+  readonly tier?: Tier;
   /** What happens when a limit is used up. `wait` only where somebody will top up. Default `end`. */
   readonly whenExhausted?: 'wait' | 'end';
 };
@@ -118,10 +121,11 @@ export function readStart(context: ClientContext, options: Omit<StartOptions, 'a
   if (deadlineMs > LIMITS.deadlineMsMax) {
     throw new InvalidInput(`deadlineMs must be at most ${LIMITS.deadlineMsMax} (366 days), got ${deadlineMs}`);
   }
-  const { subject, limits, ...start } = parsed;
+  const { subject, limits, tier, ...start } = parsed;
   return {
     ...start,
     ...(subject === undefined ? {} : { subject }),
+    ...(tier === undefined ? {} : { tier }),
     ...(limits === undefined ? {} : { limits: definedOf(limits) as Partial<RunLimits> }),
     mode: 'live',
     deadlineAt: Date.now() + deadlineMs,

@@ -17,6 +17,8 @@ export type WorkerConfig = {
   readonly queuePrefix: string;
   readonly agentsDirectory: string;
   readonly modelTimeoutMs: number;
+  /** Calls of one model at once, in this process. */
+  readonly modelCallsMax: number;
   readonly turnsPerExecution: number;
   readonly logLevel: string;
   /** Where metrics and health are served; null when they are not. */
@@ -27,6 +29,9 @@ export type WorkerConfig = {
 
 /** An address to listen at; port 0 is any free one. */
 export type ListenAddress = { readonly host: string; readonly port: number };
+
+/** Three quarters of a worker's slots for model calls: one slow model leaves room for the others. */
+const MODEL_CALLS_MAX = 150;
 
 /** Ten minutes: the slowest reasoning models answer within it. */
 const MODEL_TIMEOUT_MS = 600_000;
@@ -45,6 +50,7 @@ export function readWorkerConfig(env: Environment): WorkerConfig {
     queuePrefix: readPattern(env, 'PERDURE_QUEUE_PREFIX', /^[a-z][a-z0-9-]{0,31}$/, 'perdure', 'kebab-case'),
     agentsDirectory: env['PERDURE_AGENTS_DIR'] || 'agents',
     modelTimeoutMs: readWhole(env, 'PERDURE_MODEL_TIMEOUT_MS', MODEL_TIMEOUT_MS, { min: 100, max: 3_600_000 }),
+    modelCallsMax: readWhole(env, 'PERDURE_MODEL_CALLS_MAX', MODEL_CALLS_MAX, { min: 1, max: 1_000 }),
     turnsPerExecution: readWhole(env, 'PERDURE_TURNS_PER_EXECUTION', 50, { min: 1, max: 50 }),
     logLevel: readPattern(
       env,

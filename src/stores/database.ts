@@ -190,6 +190,16 @@ export type Database = {
     message_id: string | null;
     result_ref: string | null;
   };
+  model_breakers: {
+    model: string;
+    server: string;
+    status: 'closed' | 'open';
+    state: Json<object>;
+    since: DefaultMoment;
+    half_open_at: Moment | null;
+    probe: string | null;
+    probe_until: Moment | null;
+  };
   observations: {
     id: string;
     tenant: string;
@@ -217,6 +227,8 @@ export type Database = {
     is_cache_hit: Generated<boolean>;
     reservation: string | null;
     ref: string | null;
+    tier: string | null;
+    fallback: string | null;
     opened_at: Moment;
     closed_at: Moment | null;
   };

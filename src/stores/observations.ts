@@ -1,3 +1,4 @@
+import type { RouteTaken } from '../domain/model/model-policy.ts';
 import { type Usage, usageDetails } from '../domain/model/usage.ts';
 import type { Cause } from '../domain/run/cause.ts';
 import type { Db } from './database.ts';
@@ -17,6 +18,8 @@ export type NewObservation = {
   readonly attempt: number;
   readonly worker: string;
   readonly reservation?: string;
+  /** Which tier of the release a model call is for, and which model it stands in for, where it does. */
+  readonly route?: RouteTaken;
 };
 
 export type ClosedObservation = {
@@ -71,11 +74,19 @@ export async function openObservation(db: Db, tenant: string, observation: NewOb
       attempt: observation.attempt,
       worker: observation.worker,
       reservation: observation.reservation ?? null,
+      tier: observation.route?.tier ?? null,
+      fallback: fallbackOf(observation.route),
       opened_at: openedAt,
     })
     .execute();
   const { id, agent, kind, name } = observation;
   return { id, agent, kind, name, openedAt };
+}
+
+/** Writes why another model was asked, and in place of which, as `authentication openai:gpt-5`. */
+function fallbackOf(route: RouteTaken | undefined): string | null {
+  const { fallback } = route ?? {};
+  return fallback === undefined ? null : `${fallback.why} ${fallback.from}`;
 }
 
 /** Closes the observation of an attempt with what became of it. */

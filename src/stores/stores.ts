@@ -1,6 +1,7 @@
 import { type Failpoint, noFailpoint } from '../domain/failpoint.ts';
 import { createApprovals } from './approvals.ts';
 import { createArchive } from './archive.ts';
+import { createBreakers } from './breakers.ts';
 import type { Db } from './database.ts';
 import { createDeferredCalls } from './deferred-calls.ts';
 import { createEffects } from './effects.ts';
@@ -48,6 +49,7 @@ export function createStores(
     observations: createObservations(db, onAttemptClosed),
     effects: createEffects(db, failpoint),
     approvals: createApprovals(db),
+    breakers: createBreakers(db),
     deferredCalls: createDeferredCalls(db),
   };
 }

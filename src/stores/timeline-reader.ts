@@ -19,6 +19,8 @@ type Row = {
   readonly output_tokens: string | null;
   readonly cache_read_tokens: string | null;
   readonly cache_write_tokens: string | null;
+  readonly tier: string | null;
+  readonly fallback: string | null;
   readonly cost_pico: string | null;
   readonly held_pico: string | null;
   readonly is_cost_simulated: boolean | null;
@@ -41,7 +43,7 @@ export async function readTimeline(db: Db, tenant: string, runId: string): Promi
   // The run's age bounds the weekly partitions that are read; a minute covers clocks that differ.
   const { rows } = await sql<Row>`
     select o.id, o.turn, o.call_index, o.kind, o.name, o.worker, o.outcome, o.cause, o.message, o.input_tokens, o.output_tokens,
-           o.cache_read_tokens, o.cache_write_tokens, o.cost_pico, o.is_cost_simulated, o.opened_at, o.closed_at,
+           o.cache_read_tokens, o.cache_write_tokens, o.tier, o.fallback, o.cost_pico, o.is_cost_simulated, o.opened_at, o.closed_at,
            m.result -> 'calls' -> o.call_index -> 'args' as args,
            case when b.state in ('held', 'reserved') then b.worst_pico end as held_pico
       from perdure.observations o
@@ -94,6 +96,8 @@ function toEntry(row: Row, attempt: number, outcome: string): TimelineEntry {
     outputTokens: toNumber(row.output_tokens),
     cacheReadTokens: toNumber(row.cache_read_tokens),
     cacheWriteTokens: toNumber(row.cache_write_tokens),
+    tier: row.tier,
+    fallback: row.fallback,
     costPico: row.cost_pico,
     heldPico: row.held_pico,
     isCostSimulated: row.is_cost_simulated ?? false,

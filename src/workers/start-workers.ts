@@ -4,6 +4,7 @@ import { NativeConnection, type NativeConnectionOptions, Worker, type WorkerOpti
 import { createModelActivities, createRunActivities, createToolActivity } from '../activities/create-activities.ts';
 import type { ActivityDependencies } from '../activities/dependencies.ts';
 import { createModels, effectiveModelId } from '../activities/model/providers.ts';
+import { createRouting } from '../activities/model/routing/create-routing.ts';
 import type { ScriptedModel } from '../activities/model/scripted-model.ts';
 import { watchPrices } from '../activities/model/watch-prices.ts';
 import { servedTools } from '../activities/tool/find-tool.ts';
@@ -151,15 +152,25 @@ function createDependencies(
   setup: WorkersSetup,
   db: Db,
   worker: string,
-  { onAttemptClosed, onUnknownPrice, prices }: ObservedProcess & { readonly prices: PriceBook },
+  { onAttemptClosed, onUnknownPrice, onBreaker, onFallback, prices }: ObservedProcess & { readonly prices: PriceBook },
 ): ActivityDependencies {
-  const { config, agents, env, scripts, telemetry, logger } = setup;
+  const { config, agents, env, logger, scripts, telemetry } = setup;
   const failpoint = armFailpoints(env);
   const rehearsals = new Map(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal]])),
   );
+  const stores = createStores(db, { failpoint, onAttemptClosed });
   return {
-    stores: createStores(db, { failpoint, onAttemptClosed }),
+    stores,
+    routing: createRouting({
+      breakers: stores.breakers,
+      callsMax: config.modelCallsMax,
+      onBreaker: (model, status) => {
+        logger.warn({ problem: `${model} is ${status}` }, 'the breaker of a model has changed');
+        onBreaker(model, status);
+      },
+      onFallback,
+    }),
     agents,
     models: watchPrices(
       createModels({

@@ -75,9 +75,14 @@ async function runActivityOf(
     }
     case 'call-model': {
       const { turn, delta, closing } = decision;
-      const asked = closing === undefined ? {} : { closing };
-      const summary = modelSummary(turn, run.results.length) + (closing === undefined ? '' : ` · closing: ${closing}`);
-      const { callModel } = models(shell, planOf(shell), summary);
+      const plan = planOf(shell);
+      const asked = {
+        ...(closing === undefined ? {} : { closing }),
+        ...(plan.tier === undefined ? {} : { tier: plan.tier }),
+      };
+      const summary =
+        modelSummary(turn, plan, run.results.length) + (closing === undefined ? '' : ` · closing: ${closing}`);
+      const { callModel } = models(shell, plan, summary);
       const result = await callModel({ tenant, turn, head: run.head, delta, ...asked, ...patience });
       return { kind: 'model-called', result, activeMs: activeMs(result) };
     }
@@ -105,9 +110,9 @@ function models(shell: Shell, plan: RunPlan, summary: string): ModelActivities {
   );
 }
 
-function modelSummary(turn: number, results: number): string {
+function modelSummary(turn: number, { tier = 'standard' }: RunPlan, results: number): string {
   const heard = results === 0 ? '' : ` · ${results} tool ${results === 1 ? 'result' : 'results'}`;
-  return `turn ${turn} · standard${heard}`;
+  return `turn ${turn} · ${tier}${heard}`;
 }
 
 function planOf({ run }: Shell): RunPlan {

@@ -22,11 +22,13 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   'examples/send-picture.ts': /kind: '(?:answered|asked)'/,
   'examples/schedule.ts': /T08:00:00|T07:00:00/,
   'examples/give-a-quote.ts': /^applied$/m,
+  'examples/read-estimate.ts': /^completed 3 medium$/m,
 };
 
 describe('the programs of the documents', function () {
   this.timeout(120_000);
-  const examples = examplesOf(readFiles('docs', '.md')).filter(({ path }) => path.startsWith('examples/'));
+  const all = examplesOf(readFiles('docs', '.md'));
+  const examples = all.filter(({ path }) => path.startsWith('examples/'));
   let platform: Platform;
   let workers: Workers;
   let planted: PlantedExamples;
@@ -34,9 +36,13 @@ describe('the programs of the documents', function () {
 
   before(async () => {
     platform = await openPlatform();
-    planted = await plantExamples(examples);
+    planted = await plantExamples(all);
     cwd = await testFolder();
-    await linkAgents(join(cwd, 'agents'), [join(ROOT, 'agents'), join(import.meta.dirname, 'agents')]);
+    await linkAgents(join(cwd, 'agents'), [
+      join(ROOT, 'agents'),
+      join(import.meta.dirname, 'agents'),
+      planted.agentsOf('docs/model-policy.md'),
+    ]);
     await writeFile(join(cwd, 'lamp.png'), Buffer.from(PIXEL, 'base64'));
     // The queues that programs find without being told.
     workers = await platform.startWorkers('perdure', join(cwd, 'agents'));

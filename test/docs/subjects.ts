@@ -39,6 +39,12 @@ export function createSubjects(platform: Platform, perdure: Perdure, untilTrue: 
     const [call] = await platform.reader.deferredCalls('default', { agentRunId });
     return call?.token ?? '';
   };
+  const model = async (): Promise<string> => {
+    const id = `openai:mended-${Math.random().toString(36).slice(2)}`;
+    const row = { model: id, server: '', status: 'open' as const, state: '{}' };
+    await platform.stores.db.insertInto('model_breakers').values(row).execute();
+    return id;
+  };
   const unknownEffect = async (): Promise<string> => {
     const key = `unknown-${Math.random().toString(36).slice(2)}`;
     await insertUnknownEffect(platform, await ended(), key);
@@ -57,6 +63,7 @@ export function createSubjects(platform: Platform, perdure: Perdure, untilTrue: 
       for (const word of words) {
         if (word === 'ID') filled.push(await subjectOf(words));
         else if (word === 'TOKEN') filled.push(await token());
+        else if (word === 'MODEL') filled.push(await model());
         else if (word === 'KEY') filled.push(await unknownEffect());
         else filled.push(word === '…' ? LOOK_UP : word);
       }

@@ -62,6 +62,12 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
       } as const;
       return { kind: 'model-called', result: reply, activeMs: ACTIVE_MS };
     }
+    case 'model-misfits': {
+      const head = `head-${turn + 1}`;
+      const heard = heardBy(run, input.details);
+      const reply = { kind: 'replied', head, heard, misfit: rest, calls: [], total: charged(run), model: 'm' } as const;
+      return { kind: 'model-called', result: reply, activeMs: ACTIVE_MS };
+    }
     case 'model-calls': {
       const lines = input.details.filter((line) => !line.trim().startsWith(LONG));
       const calls = lines.map((line, index) => toCall(line, turn + 1, index));

@@ -143,6 +143,9 @@ function reply(choices: Choices, run: Run, { turn, closing }: Decision & { kind:
   const long = turn > 1 && choices.isRare(6) ? { compactThrough: turn - 1 } : {};
   const heard = run.results.length + run.inputs.length;
   const count = choices.below(6);
+  if (count === 0 && choices.isRare(5)) {
+    return { kind: 'replied', head, heard, misfit: 'a: not a number.', calls: [], total, model: 'm', ...long };
+  }
   if (count === 0)
     return {
       kind: 'replied',

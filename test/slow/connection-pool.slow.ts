@@ -39,7 +39,10 @@ describe('200 model calls at once', function () {
     const database = new Client({ connectionString: servers.postgres.url });
     await database.connect();
     const group = lab.group('pool');
-    const worker = group.worker('', providerEnvironment(provider.baseUrl));
+    const worker = group.worker('', {
+      ...providerEnvironment(provider.baseUrl),
+      PERDURE_MODEL_CALLS_MAX: String(CALLS),
+    });
     await worker.ready;
     const before = await sessionsOf(database);
     const handles = await Promise.all(Array.from({ length: CALLS }, () => group.start({ turns: [] })));

@@ -1,6 +1,6 @@
 import { attachmentKind } from '../../domain/model/attachment.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
-import { chooseModel, type ModelPolicy } from '../../domain/model/model-policy.ts';
+import { chooseModel, type ModelPolicy, tierOf } from '../../domain/model/model-policy.ts';
 import type { Transcripts } from '../../stores/transcripts.ts';
 
 /** What becomes of a file that came with a message. */
@@ -21,7 +21,7 @@ export async function attach(
   if (part === null || part.kind !== 'file') {
     return leftOut('a file', 'it is not stored for this run; it was erased, or written for another subject');
   }
-  const { id, reads = [] } = chooseModel(models, 'standard');
+  const { id, reads = [] } = chooseModel(models, tierOf(models, undefined));
   const kind = attachmentKind(part.mediaType);
   if (reads.includes(kind)) return { kind: 'taken' };
   const known = reads.length === 0 ? 'no files' : `only ${reads.join(', ')}`;

@@ -3,11 +3,15 @@ import { contextRoom, firstBytesMax, summaryBytesMax } from '../../domain/memory
 import { findCut } from '../../domain/memory/plan-compaction.ts';
 import { type Piece, piecesOf } from '../../domain/memory/summary.ts';
 import { utterancesOf } from '../../domain/memory/utterances.ts';
-import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.ts';
+import { chooseModel, type ModelChoice, tierOf } from '../../domain/model/model-policy.ts';
+import type { Release } from '../../domain/release/release.ts';
+import type { RunFacts } from '../../stores/runs.ts';
 import type { CompactInput } from '../../domain/run/activity-inputs.ts';
 import type { CompactResult } from '../../domain/run/results.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { priceOf } from '../model/prepare-call.ts';
+import { chooseRoute, type Route } from '../model/prepare-call.ts';
+import { alongRoutes } from '../model/routing/along-routes.ts';
+import type { Passage } from '../model/routing/passage.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { summarise, type SummaryJob } from './summarise.ts';
 
@@ -35,28 +39,49 @@ type Job = SummaryJob & {
  */
 export async function compact(dependencies: ActivityDependencies, input: CompactInput): Promise<CompactResult> {
   return runActivity(input, async () => {
-    const job = await prepare(dependencies, input);
-    let { before } = job;
-    for (const [index, piece] of job.pieces.entries()) {
-      const written = await summarise(dependencies, job, { piece, index, before });
-      if (written.kind === 'budget-refused') return written;
-      if (index < job.pieces.length - 1) {
-        before = written.text;
-        continue;
-      }
-      return { kind: 'compacted', head: await relink(dependencies, job, written.ref), total: written.total };
-    }
-    throw new Error(`turns 1 to ${input.through} say nothing that could be summarised`);
+    const { stores } = dependencies;
+    const facts = await stores.runs.factsOf(input.tenant, agentRunIdOfActivity());
+    const release = await stores.releases.get(facts.release);
+    const first = await chooseRoute(dependencies, release, { isNearCap: false, tier: 'small' });
+    return alongRoutes(dependencies, first, {
+      agent: facts.agent,
+      isPatient: input.patient === true,
+      with: async (route, passage) =>
+        compactWith(dependencies, await prepare(dependencies, input, { facts, release, route, passage })),
+      whyNotResult: ({ kind }) => (kind === 'budget-refused' ? 'budget' : null),
+    });
   });
 }
 
-async function prepare({ stores, models }: ActivityDependencies, input: CompactInput): Promise<Job> {
+async function compactWith(dependencies: ActivityDependencies, job: Job): Promise<CompactResult> {
+  let { before } = job;
+  for (const [index, piece] of job.pieces.entries()) {
+    const written = await summarise(dependencies, job, { piece, index, before });
+    if (written.kind === 'budget-refused') return written;
+    if (index < job.pieces.length - 1) {
+      before = written.text;
+      continue;
+    }
+    return { kind: 'compacted', head: await relink(dependencies, job, written.ref), total: written.total };
+  }
+  throw new Error(`turns 1 to ${job.through} say nothing that could be summarised`);
+}
+
+type Chosen = {
+  readonly facts: RunFacts;
+  readonly release: Release;
+  readonly route: Route;
+  readonly passage: Passage;
+};
+
+async function prepare(
+  { stores }: ActivityDependencies,
+  input: CompactInput,
+  { facts, release, route, passage }: Chosen,
+): Promise<Job> {
   const { tenant, turn, through } = input;
-  const facts = await stores.runs.factsOf(tenant, agentRunIdOfActivity());
-  const release = await stores.releases.get(facts.release);
-  const standard = chooseModel(release.models, 'standard');
-  const choice = chooseModel(release.models, 'small');
-  const resolved = await models.resolve(choice);
+  const standard = chooseModel(release.models, tierOf(release.models, undefined));
+  const { choice } = route;
   const nodes = await stores.transcripts.readNodes(tenant, facts.scope, input.head);
   const found = findCut(nodes, through, firstBytesMax(standard));
   if (found === null) throw new Error(`the transcript cannot be cut after turn ${through}`);
@@ -67,9 +92,8 @@ async function prepare({ stores, models }: ActivityDependencies, input: CompactI
     turn,
     through,
     facts,
-    choice,
-    resolved,
-    price: priceOf(resolved),
+    ...route,
+    passage,
     bytesMax,
     isPatient: input.patient === true,
     pieces: withEnd(piecesOf(utterancesOf(replaced), pieceBytes(choice, bytesMax)), through),

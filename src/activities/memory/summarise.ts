@@ -7,7 +7,7 @@ import {
   summaryPart,
   summaryRequest,
 } from '../../domain/memory/summary.ts';
-import type { ModelChoice } from '../../domain/model/model-policy.ts';
+import type { Fallback, ModelChoice, Tier } from '../../domain/model/model-policy.ts';
 import { costOfReply, type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
@@ -21,7 +21,10 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import { classify } from '../failures.ts';
 import { chargeOfFailure, UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/call-model.ts';
 import { starved, tooManyCalls } from '../model/call-troubles.ts';
+import { parametersOf } from '../model/call-settings.ts';
 import { attemptId } from '../model/prepare-call.ts';
+import type { Passage } from '../model/routing/passage.ts';
+import { routeTaken } from '../model/routing/run-routed.ts';
 import { traceChat } from '../model/trace-chat.ts';
 import { inProcessModel } from '../model/in-process-model.ts';
 import {
@@ -46,6 +49,9 @@ export type SummaryJob = {
   readonly choice: ModelChoice;
   readonly resolved: ResolvedModel;
   readonly price: ModelPrice;
+  readonly tier: Tier;
+  readonly fallback: Fallback | null;
+  readonly passage: Passage;
   /** Bytes that the summary may have. */
   readonly bytesMax: number;
   readonly isPatient: boolean;
@@ -110,6 +116,7 @@ function requestOf({ choice, bytesMax }: SummaryJob, { piece, before }: Asked, r
     outputTokensMax: choice.outputTokensMax,
     requestId,
     ...(choice.temperature === undefined ? {} : { temperature: choice.temperature }),
+    settings: { parameters: parametersOf(choice) },
   };
 }
 
@@ -152,6 +159,7 @@ async function reserve(
       release: job.facts.release,
       attempt: activityInfo().attempt,
       worker: settings.worker,
+      route: routeTaken(job),
     },
   );
 }
@@ -176,7 +184,7 @@ async function ask(
   try {
     const signal = AbortSignal.any([cancellationSignal, timeout]);
     const reply = await traceChat(spans, { ...job, request }, () =>
-      invokeModel(summariser(job, asked), request, signal),
+      job.passage.through(() => invokeModel(summariser(job, asked), request, signal)),
     );
     const costPico = costOfReply(job.price, reply);
     return {

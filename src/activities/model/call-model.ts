@@ -12,7 +12,6 @@ import type { StoredReply } from '../../stores/database.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify, isDatabaseAway } from '../failures.ts';
-import { runActivity } from '../run-activity.ts';
 import { untilStored } from '../until-stored.ts';
 import { notKept, starved, tooManyCalls, tooManyFiles } from './call-troubles.ts';
 import { invokeModel, type ModelReply } from './invoke-model.ts';
@@ -24,12 +23,14 @@ import {
   contextTooLong,
   fileTokensMax,
   fixedBytesOf,
-  prepareCall,
   tooLong,
   type TooLong,
 } from './prepare-call.ts';
 import { cacheRequestOf } from './prompt-cache.ts';
 import { settleEarlier } from './settle-earlier.ts';
+import { parametersOf } from './call-settings.ts';
+import { routeTaken, type RoutedCall, runRouted } from './routing/run-routed.ts';
+import { withOutputContract } from '../../domain/model/output-contract.ts';
 import { traceChat } from './trace-chat.ts';
 
 /** Paid replies of one turn that were of no use, before the run gives up: a model that breaks off this often will not answer. */
@@ -49,8 +50,7 @@ const BYTES_PER_NODE = 64;
  * before the workflow hears of it, so a later attempt returns it without calling again.
  */
 export async function callModel(dependencies: ActivityDependencies, input: CallModelInput): Promise<ModelResult> {
-  return runActivity(input, async () => {
-    const call = await prepareCall(dependencies, input);
+  return runRouted(dependencies, input, async (call) => {
     const { turn, facts } = call;
     await dependencies.failpoint('model:before-reserve');
     const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
@@ -141,6 +141,7 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
       release: facts.release,
       attempt: activityInfo().attempt,
       worker: settings.worker,
+      route: routeTaken(call),
     },
   );
 }
@@ -151,11 +152,11 @@ async function reserve({ stores, settings }: ActivityDependencies, call: Call, i
  */
 async function invoke(
   { stores, spans, streams }: ActivityDependencies,
-  call: Call,
+  call: RoutedCall,
   attempt: ModelAttempt,
 ): Promise<ModelReply | TooLong> {
   const request = {
-    instructions: call.release.instructions,
+    instructions: withOutputContract(call.release.instructions, call.release.output),
     parts: call.parts,
     tools: call.release.tools,
     outputTokensMax: call.choice.outputTokensMax,
@@ -163,14 +164,21 @@ async function invoke(
     cache: cacheRequestOf(call),
     fileTokensMax: fileTokensMax(call),
     ...(call.choice.temperature === undefined ? {} : { temperature: call.choice.temperature }),
+    settings: {
+      parameters: parametersOf(call.choice),
+      ...(call.release.output === undefined ? {} : { output: call.release.output }),
+    },
   };
   const { cancellationSignal } = Context.current();
   // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
-  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs));
+  const usedMs = Math.ceil(performance.now() - call.begunAt);
+  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs - usedMs));
   try {
     const signal = AbortSignal.any([cancellationSignal, timeout]);
     const listen = streams?.open(call.tenant, attempt.runId, call.turn);
-    return await traceChat(spans, { ...call, request }, () => invokeModel(call.resolved, request, signal, listen));
+    return await traceChat(spans, { ...call, request }, () =>
+      call.passage.through(() => invokeModel(call.resolved, request, signal, listen)),
+    );
   } catch (error) {
     const failure = classify(error);
     const charge = chargeOfFailure(call, error, failure.sent);
@@ -226,6 +234,6 @@ async function withCompaction(
 ): Promise<StoredReply> {
   const nodes = await stores.transcripts.readNodes(call.tenant, call.facts.scope, kept.head);
   const tokens = usageEstimated ? null : totalTokens(usage);
-  const through = dueAfterReply(call.choice, nodes, fixedBytesOf(call), tokens);
+  const through = dueAfterReply(call.home, nodes, fixedBytesOf(call), tokens);
   return through === null ? kept : { ...kept, compactThrough: through };
 }

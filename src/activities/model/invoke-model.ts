@@ -9,6 +9,7 @@ import type { Wire } from '../../domain/model/wire.ts';
 import type { ToolContract } from '../../domain/tool/contract.ts';
 import { ModelCallError, ModelReplyError, ModelUnavailable, type ReplyProblem } from './model-errors.ts';
 import { normaliseUsage } from './normalise-usage.ts';
+import { type CallSettings, partsFor, settingOptions } from './call-settings.ts';
 import { type PromptCacheRequest, withPromptCache } from './prompt-cache.ts';
 import { buildPrompt, buildTools } from './prompt.ts';
 import { readReply, type RawReply, type ReplyBlock } from './read-reply.ts';
@@ -28,6 +29,8 @@ export type ResolvedModel = {
   readonly keyName: string | null;
   /** Null when nobody knows it: under a money cap such a model must be refused. */
   readonly price: ModelPrice | null;
+  /** Host and port that are called, where the configuration names them: what fails there says nothing of the same model elsewhere. */
+  readonly server?: string;
   /** Plays inside the worker: nothing leaves it and nothing is charged. */
   readonly simulated: boolean;
 };
@@ -39,6 +42,8 @@ export type ModelRequest = {
   /** Tokens the model may write, reasoning included. */
   readonly outputTokensMax: number;
   readonly temperature?: number;
+  /** How it is to be answered, besides. */
+  readonly settings?: CallSettings;
   /** The most tokens that the files among the parts can cost. */
   readonly fileTokensMax?: number;
   /** Our name for the call, sent as `x-client-request-id`, so that the provider's log can be asked about it. */
@@ -82,7 +87,7 @@ export async function invokeModel(
   listen?: Listen,
 ): Promise<ModelReply> {
   const { model } = resolved;
-  const names = spellForWire(resolved.wire, request);
+  const names = spellForWire(resolved.wire, { ...request, parts: partsFor(resolved.id, request.parts) });
   try {
     const { stream, response } = await model.doStream(
       withPromptCache(callOptions(resolved, request, names, signal), resolved, request.cache),
@@ -132,6 +137,12 @@ function callOptions(
     abortSignal: signal,
     // Errors inside a reply are found in the provider's own words: not every package knows them.
     ...(resolved.simulated ? {} : { includeRawChunks: true }),
+    ...settingOptions(request.settings ?? {}, {
+      id: resolved.id,
+      wire: resolved.wire,
+      sdkProvider: resolved.model.provider,
+      hasTools: tools.length > 0,
+    }),
     ...(tools.length === 0 ? {} : { tools: buildTools(tools) }),
     ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
     ...(request.requestId === undefined ? {} : { headers: { 'x-client-request-id': request.requestId } }),

@@ -7,10 +7,14 @@ import type { StoredReply } from '../../stores/database.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { toolCallId } from '../tool/tool-call-id.ts';
+import { checkAnswer } from './check-answer.ts';
 import type { ModelReply } from './invoke-model.ts';
 import { closingParts, notWhileClosing } from './closing-words.ts';
 import { type JudgedCall, judgeCall } from './judge-call.ts';
+import type { Route } from './prepare-call.ts';
 import { printable } from './printable.ts';
+import { signed } from './signed.ts';
+import { routeTaken } from './routing/run-routed.ts';
 
 /** Calls of a reply that are kept at all. Those above 32 are told that they were not made; a model that makes hundreds needs no more of that. */
 const CALLS_KEPT_MAX = 64;
@@ -18,7 +22,7 @@ const CALLS_KEPT_MAX = 64;
 /** Characters of a model's name as its provider says it: providers have names of at most 100. */
 const MODEL_ID_LENGTH_MAX = 200;
 
-type Reply = {
+type Reply = Pick<Route, 'tier' | 'resolved' | 'fallback'> & {
   readonly tenant: string;
   readonly turn: number;
   readonly facts: RunFacts;
@@ -41,7 +45,8 @@ export async function keepReply(
 ): Promise<StoredReply> {
   const { transcripts } = dependencies.stores;
   const agent = dependencies.agents.get(reply.facts.agent);
-  const write = (part: MessagePart): Promise<string> => transcripts.writePart(reply.tenant, reply.facts.scope, part);
+  const write = (part: MessagePart): Promise<string> =>
+    transcripts.writePart(reply.tenant, reply.facts.scope, signed(part, reply.resolved));
   const refs: string[] = [];
   const calls: RepliedCall[] = [];
   const texts: { readonly ref: string; readonly text: string }[] = [];
@@ -62,15 +67,38 @@ export async function keepReply(
   const head = await transcripts.append(reply.tenant, reply.facts.scope, reply.prompt, refs);
   const last = texts.at(-1);
   const isAnswer = calls.length === 0 && last !== undefined;
+  const answer = isAnswer ? await answerOf(dependencies, reply, texts) : {};
   return {
     kind: 'replied',
     head,
     heard: reply.heard,
-    ...(isAnswer ? { answer: { ref: last.ref, preview: printable(last.text, LIMITS.previewLengthMax) } } : {}),
+    ...answer,
     calls,
     model: printable(model.modelId, MODEL_ID_LENGTH_MAX),
     ...(reply.closing === undefined ? {} : { closing: reply.closing }),
+    route: routeTaken(reply),
   };
+}
+
+type WrittenText = { readonly ref: string; readonly text: string };
+
+/** The answer is the last text; where it must fit a schema, it is the JSON that it stands for, kept beside the transcript. */
+async function answerOf(
+  { stores, agents }: ActivityDependencies,
+  { tenant, facts, release }: Reply,
+  texts: readonly WrittenText[],
+): Promise<Pick<StoredReply, 'answer' | 'misfit'>> {
+  const last = texts.at(-1) as WrittenText;
+  const toAnswer = ({ ref, text }: WrittenText) => ({
+    answer: { ref, preview: printable(text, LIMITS.previewLengthMax) },
+  });
+  if (release.output === undefined) return toAnswer(last);
+  const said = [last.text, texts.map(({ text }) => text).join('\n')];
+  const checked = checkAnswer(release.output, agents.get(facts.agent)?.output, said);
+  if (checked.kind === 'misfit') return { misfit: printable(checked.problem, LIMITS.misfitLengthMax) };
+  const { text } = checked;
+  const ref = await stores.transcripts.writePart(tenant, facts.scope, { kind: 'assistant-text', text });
+  return toAnswer({ ref, text });
 }
 
 async function toRepliedCall(

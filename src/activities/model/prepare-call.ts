@@ -1,7 +1,8 @@
 import { activityInfo } from '@temporalio/activity';
 import { fileTokens, withoutData } from '../../domain/model/attachment.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
-import { chooseModel, type ModelChoice } from '../../domain/model/model-policy.ts';
+import { chainOf, type Fallback, type ModelChoice, type Tier, tierOf } from '../../domain/model/model-policy.ts';
+import { withOutputContract } from '../../domain/model/output-contract.ts';
 import type { ModelPrice } from '../../domain/model/price.ts';
 import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
 import { bytesOf, type ChainNode } from '../../domain/memory/chain.ts';
@@ -17,12 +18,23 @@ import { withRecalled } from '../memory/recall.ts';
 import { agentRunIdOfActivity } from '../run-activity.ts';
 import type { ResolvedModel } from './invoke-model.ts';
 import { withClosingWords } from './closing-words.ts';
-import { ModelUnavailable } from './model-errors.ts';
-import { withCachePrice } from './prompt-cache.ts';
+import { findCheaper } from './routing/find-cheaper.ts';
+import { openRoutes, type Routes } from './routing/open-routes.ts';
 import { uniqueCallIds } from './unique-call-ids.ts';
 
 /** The model that an attempt calls, and what it costs. */
-export type Route = { readonly choice: ModelChoice; readonly resolved: ResolvedModel; readonly price: ModelPrice };
+export type Route = {
+  readonly choice: ModelChoice;
+  readonly resolved: ResolvedModel;
+  readonly price: ModelPrice;
+  readonly tier: Tier;
+  /** The model that the run should have: what is to be compacted, and when, follows from it alone. */
+  readonly home: ModelChoice;
+  /** Set where another model than that one is asked. */
+  readonly fallback: Fallback | null;
+  /** The models that come after this one. */
+  readonly routes: Routes;
+};
 
 /** One attempt at a turn's model call: what is asked, and of which model. */
 export type Call = Route & {
@@ -49,7 +61,7 @@ export async function prepareCall(dependencies: ActivityDependencies, input: Cal
   const { tenant, turn } = input;
   const facts = await stores.runs.factsOf(tenant, agentRunIdOfActivity());
   const release = await stores.releases.get(facts.release);
-  const route = withCachePrice(await chooseRoute(dependencies, release));
+  const route = await chooseRoute(dependencies, release, { isNearCap: false, ...tierOfInput(input) });
   const history = await stores.transcripts.readNodes(tenant, facts.scope, input.head);
   const recalled = await withRecalled(stores, { tenant, scope: facts.scope }, history, input.delta);
   const delta = await withClosingWords(stores, { tenant, scope: facts.scope }, recalled, input.closing);
@@ -71,18 +83,24 @@ export async function prepareCall(dependencies: ActivityDependencies, input: Cal
   };
 }
 
-/** Chooses the model that this attempt calls. */
-async function chooseRoute({ models }: ActivityDependencies, release: Release): Promise<Route> {
-  const choice = chooseModel(release.models, 'standard');
-  const resolved = await models.resolve(choice);
-  return { choice, resolved, price: priceOf(resolved) };
+/**
+ * Chooses the model that this attempt calls first; `routes` knows who comes next. Near the cap of a run a cheaper tier's model goes before that of
+ * its own tier.
+ *
+ * @throws ModelUnavailable when this worker can call none of them; it tells of the first.
+ */
+export async function chooseRoute(
+  dependencies: ActivityDependencies,
+  release: Release,
+  { isNearCap, tier }: { readonly isNearCap: boolean; readonly tier?: Tier },
+): Promise<Route> {
+  const usual = tierOf(release.models, tier);
+  const cheaper = isNearCap ? await findCheaper(dependencies.models, release.models, usual) : null;
+  return openRoutes(dependencies.models, [...(cheaper === null ? [] : [cheaper]), ...chainOf(release.models, usual)]);
 }
 
-/** @throws ModelUnavailable for a model without a price: under a money cap it must be refused. */
-export function priceOf({ id, price }: ResolvedModel): ModelPrice {
-  if (price !== null) return price;
-  const mend = 'Set PERDURE_MODEL_CEILING_USD_PER_MTOK to the most that a million of its tokens can cost.';
-  throw new ModelUnavailable('model-error', `${id} has no price, so no cap could be kept`, mend);
+function tierOfInput({ tier }: CallModelInput): { readonly tier?: Tier } {
+  return tier === undefined ? {} : { tier };
 }
 
 /** Names an attempt: unique per execution of the activity, the same for its reservation and its observation. */
@@ -113,7 +131,7 @@ export function contextTooLong(call: Call, { message }: TooLong): ModelResult {
 
 /** Bytes of what every prompt begins with. */
 export function fixedBytesOf({ release }: Pick<Call, 'release'>): number {
-  return utf8Bytes(release.instructions) + utf8Bytes(canonicalJson(release.tools));
+  return utf8Bytes(withOutputContract(release.instructions, release.output)) + utf8Bytes(canonicalJson(release.tools));
 }
 
 /** Bounds the tokens of a call's files: no provider reads, or charges, more than the model's context. */

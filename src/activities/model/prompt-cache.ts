@@ -1,5 +1,7 @@
 import type { LanguageModelV4CallOptions, LanguageModelV4Prompt } from '@ai-sdk/provider';
 import type { ModelChoice } from '../../domain/model/model-policy.ts';
+import type { ModelPrice } from '../../domain/model/price.ts';
+import { mergeOptions } from './call-settings.ts';
 import { lifetimeOf, type PromptCachePolicy, priceOfHour } from '../../domain/model/prompt-cache.ts';
 import { hashId } from '../../domain/sha-256.ts';
 import type { RunFacts } from '../../stores/runs.ts';
@@ -55,18 +57,17 @@ export function withPromptCache(
     case 'none':
       return options;
     case 'key':
-      return { ...options, providerOptions: { ...options.providerOptions, ...way.options } };
+      return { ...options, providerOptions: mergeOptions(way.options, options.providerOptions) };
     case 'marks':
       return { ...options, prompt: markPrompt(options.prompt, way.mark) };
   }
 }
 
-/** Prices a route with what its cache costs: a write for an hour is dearer than the table's. */
-export function withCachePrice(route: Route): Route {
-  const { choice, resolved, price } = route;
+/** Prices a model with what its cache costs: a write for an hour is dearer than the table's. */
+export function withCachePrice({ choice, resolved, price }: Pick<Route, 'choice' | 'resolved' | 'price'>): ModelPrice {
   const way = wayOf(resolved, { key: '' });
-  if (way.kind !== 'marks' || lifetimeOf(choice.promptCache) !== '1h') return route;
-  return { ...route, price: priceOfHour(price) };
+  if (way.kind !== 'marks' || lifetimeOf(choice.promptCache) !== '1h') return price;
+  return priceOfHour(price);
 }
 
 function wayOf({ id, wire }: ResolvedModel, { key, policy }: PromptCacheRequest): CacheWay {

@@ -122,8 +122,14 @@ function ofProvider(
     wire: row.wire,
     keyName,
     price: modelPrice(settings, provider, name),
+    ...serverOf(baseUrl),
     simulated: false,
   };
+}
+
+/** Names the server that a model is called at, where the configuration does. */
+function serverOf(baseUrl: string | null | undefined): { readonly server?: string } {
+  return isSet(baseUrl ?? undefined) && URL.canParse(baseUrl ?? '') ? { server: new URL(baseUrl ?? '').host } : {};
 }
 
 /** Names the account that a call draws on. Never the key: whoever reads the name cannot tell it. */

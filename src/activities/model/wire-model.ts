@@ -21,6 +21,7 @@ export async function wireModel(settings: WireSettings): Promise<LanguageModelV4
     baseURL: baseUrl,
     apiKey,
     includeUsage: true,
+    supportsStructuredOutputs: provider === 'openai',
     fetch,
     transformRequestBody: (body) => adaptBody(settings, body),
   }).languageModel(model);

@@ -2,6 +2,7 @@ import type { Agent } from '../../authoring/define-agent.ts';
 import type { Tool } from '../../authoring/define-tool.ts';
 import type { Release, RunLimits } from '../../domain/release/release.ts';
 import type { AdmitInput } from '../../domain/run/activity-inputs.ts';
+import { tierOf } from '../../domain/model/model-policy.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { PlannedTool, RunPlan } from '../../domain/run/plan.ts';
 import type { AdmitResult } from '../../domain/run/results.ts';
@@ -60,7 +61,7 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
       root: id,
       principal: start.principal,
       keyHash: contentHash([tenant, start.kind, start.startKey]),
-      plan: buildPlan(agent, release, releaseId, settings, start.limits ?? {}),
+      plan: { ...buildPlan(agent, release, releaseId, settings, start.limits ?? {}), ...plannedTier(release, start) },
       deadlineAt: start.deadlineAt,
       ...head,
     });
@@ -100,7 +101,11 @@ async function admitRetry(
     principal: start.principal,
     keyHash: contentHash([tenant, start.kind, start.startKey]),
     // Turns are counted on, and what may be used is counted anew.
-    plan: { ...plan, limits: { ...plan.limits, turns: Math.min(plan.limits.turns + taken.turn, LIMITS.turnsMax) } },
+    plan: {
+      ...plan,
+      ...plannedTier(release, start),
+      limits: { ...plan.limits, turns: Math.min(plan.limits.turns + taken.turn, LIMITS.turnsMax) },
+    },
     deadlineAt: start.deadlineAt,
     retry: { of: run.id, taken },
   });
@@ -122,6 +127,12 @@ function askedLimits({ limits, taken }: EndedRun, given: Release): Partial<RunLi
     ...(own.toolCalls < given.limits.toolCalls ? { toolCalls: own.toolCalls } : {}),
     ...(own.activeMs < given.limits.activeMs ? { activeMs: own.activeMs } : {}),
   };
+}
+
+/** The plan names the tier where it is not the one that every build would take. */
+function plannedTier({ models }: Release, { tier: asked }: AdmitInput['start']): Pick<RunPlan, 'tier'> {
+  const tier = tierOf(models, asked);
+  return asked === undefined && tier === 'standard' ? {} : { tier };
 }
 
 function buildPlan(

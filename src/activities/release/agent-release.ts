@@ -1,6 +1,6 @@
 import type { Agent } from '../../authoring/define-agent.ts';
 import { picoFromUsd } from '../../domain/model/price.ts';
-import type { ModelChoice, ModelPolicy, Tier } from '../../domain/model/model-policy.ts';
+import { type ModelChoice, type ModelPolicy, type TierChoice, TIERS } from '../../domain/model/model-policy.ts';
 import type { Release } from '../../domain/release/release.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { ToolContract } from '../../domain/tool/contract.ts';
@@ -27,8 +27,15 @@ const ACTIVE_MS_MIN = 60_000;
 /** Builds the release of an agent as this worker has it. The same agent on the same models gives the same release. */
 export function buildRelease(agent: Agent, effectiveModelId: (id: string) => string): Release {
   const choose = (choice: ModelChoice): ModelChoice => ({ ...choice, id: effectiveModelId(choice.id) });
-  const tiers = Object.entries(agent.models) as [Tier, ModelChoice][];
-  const models = Object.fromEntries(tiers.map(([tier, choice]) => [tier, choose(choice)])) as ModelPolicy;
+  const chooseAll = ({ fallbacks, ...choice }: TierChoice): TierChoice => ({
+    ...choose(choice),
+    ...(fallbacks === undefined ? {} : { fallbacks: fallbacks.map(choose) }),
+  });
+  const tiers = TIERS.flatMap((tier) =>
+    agent.models[tier] === undefined ? [] : [[tier, chooseAll(agent.models[tier])]],
+  );
+  const { use } = agent.models;
+  const models = { ...Object.fromEntries(tiers), ...(use === undefined ? {} : { use }) } as ModelPolicy;
   return {
     agent: agent.name,
     instructions: agent.instructions,
@@ -45,5 +52,6 @@ export function buildRelease(agent: Agent, effectiveModelId: (id: string) => str
     },
     reflection: agent.reflection ?? null,
     ...(agent.exit === undefined ? {} : { exit: agent.exit }),
+    ...(agent.output === undefined ? {} : { output: { schema: agent.output.schema } }),
   };
 }

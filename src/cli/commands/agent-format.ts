@@ -1,5 +1,5 @@
 import type { Requirements } from '../../authoring/define-agent.ts';
-import type { ModelChoice, ModelPolicy } from '../../domain/model/model-policy.ts';
+import { choicesOf, type ModelPolicy } from '../../domain/model/model-policy.ts';
 import { formatUsd, picoFromUsd } from '../../domain/model/price.ts';
 import type { ApprovalRule } from '../../domain/policy/approval-policy.ts';
 import type { InputGuardrail } from '../../domain/policy/guardrail.ts';
@@ -98,10 +98,17 @@ function limitsOf({ costPico, tokens, turns, toolCalls, activeMs }: RunLimits): 
 }
 
 function modelsOf(models: ModelPolicy): readonly string[] {
-  return Object.entries<ModelChoice>(models).map(
-    ([tier, { id, outputTokensMax, contextTokensMax, reads = [] }]) =>
-      `${tier}  ${id} · writes at most ${formatCount(outputTokensMax, 'token')} a call · ${formatCount(contextTokensMax, 'token')} with the prompt${reads.map((kind) => ` · reads ${kind}`).join('')}`,
+  return choicesOf(models).map(
+    ({ place, choice: { id, outputTokensMax, contextTokensMax, reads = [] } }) =>
+      `${tierName(models, place)}  ${id} · writes at most ${formatCount(outputTokensMax, 'token')} a call · ${formatCount(contextTokensMax, 'token')} with the prompt${reads.map((kind) => ` · reads ${kind}`).join('')}`,
   );
+}
+
+/** A fallback is written under its tier; the tier that answers is marked where it is another than standard. */
+function tierName({ use }: ModelPolicy, place: string): string {
+  if (place.includes('.fallbacks[')) return '  else';
+  const tier = place.replace('models.', '');
+  return tier === use ? `${tier} (answers)` : tier;
 }
 
 function toolTable(tools: readonly ToolView[]): string {

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { addGroup, type CommandContext } from '../command.ts';
+import { addModelsBreakers } from './models-breakers.ts';
 import { addModelsCheck } from './models-check.ts';
 import { addModelsLs } from './models-ls.ts';
 import { addModelsPrices } from './models-prices.ts';
+import { addModelsResetBreaker } from './models-reset-breaker.ts';
 import { addModelsTest } from './models-test.ts';
 
 /** Adds the commands about models. */
@@ -16,4 +18,6 @@ export function addModels(program: Command, context: CommandContext): void {
   addModelsPrices(models, context);
   addModelsCheck(models, context);
   addModelsTest(models, context);
+  addModelsBreakers(models, context);
+  addModelsResetBreaker(models, context);
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Tier, TIERS } from '../../domain/model/model-policy.ts';
 import { picoFromUsd } from '../../domain/model/price.ts';
 import type { TextInput } from '../../client/index.ts';
 import type { Cli } from '../cli.ts';
@@ -20,6 +21,7 @@ type Options = CommonOptions & {
   readonly key?: string;
   readonly as?: string;
   readonly limitUsd?: number;
+  readonly tier?: Tier;
   readonly follow?: boolean;
   readonly conversation?: boolean;
   readonly attach: readonly string[];
@@ -45,6 +47,9 @@ export function addRunStart(parent: Command, context: CommandContext): void {
     .option('--key <key>', 'start key: the same key gives the same run (default: random)')
     .option('--as <principal>', `who starts it (default: ${context.cli.account})`)
     .option('--limit-usd <usd>', 'spend at most this; only lower limits than the agent’s count', parseUsd)
+    .addOption(
+      new Option('--tier <tier>', 'which of the agent’s models answers; default: the one it uses').choices([...TIERS]),
+    )
     .option('--follow', 'show what the run does, wait for its end and print the answer')
     .option('--attach <file>', 'send an image or a PDF along; may be given again', collect, [])
     .option('--conversation', 'wait for the next message after each answer')
@@ -73,7 +78,7 @@ async function start(
   { agent, text, options }: { readonly agent: string; readonly text: TextInput; readonly options: Options },
 ): Promise<void> {
   const { cli } = context;
-  const { tenant, subject, key, as, limitUsd, conversation, follow, attach } = options;
+  const { tenant, subject, key, as, limitUsd, conversation, follow, attach, tier } = options;
   const attachments = await Promise.all(attach.map((path) => readAttachment(cli, path)));
   const handle = await runs.client.start({
     agent,
@@ -84,6 +89,7 @@ async function start(
     ...(key === undefined ? {} : { startKey: key }),
     ...(as === undefined ? {} : { principal: as }),
     ...(limitUsd === undefined ? {} : { limits: { costPico: String(picoFromUsd(limitUsd)) } }),
+    ...(tier === undefined ? {} : { tier }),
     ...(conversation === true ? { kind: 'conversation' as const } : {}),
   });
   if (follow === true) {

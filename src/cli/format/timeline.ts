@@ -39,9 +39,10 @@ export function formatEntry(entry: TimelineEntry): string {
 }
 
 /** Names a model, a model that summarises, or a tool with its first plain argument. */
-function nameOf({ kind, name, args }: TimelineEntry): string {
+function nameOf({ kind, name, args, tier }: TimelineEntry): string {
   if (kind === 'compact') return `compact with ${name}`;
-  return kind === 'model' ? name : oneLine(describeCall({ tool: name, args: idsFirst(args) }));
+  const of = tier === undefined || tier === null || tier === 'standard' ? '' : ` (${tier})`;
+  return kind === 'model' ? `${name}${of}` : oneLine(describeCall({ tool: name, args: idsFirst(args) }));
 }
 
 /** A call is best told by the id of what it is about; the database does not keep the order of the arguments. */
@@ -62,9 +63,10 @@ function costOf({ costPico, heldPico, isCostSimulated, outcome }: TimelineEntry)
   return heldPico === null || outcome === 'open' ? '' : `≤ ${formatCost(heldPico, false)} held`;
 }
 
-function outcomeOf({ outcome, attempt, cause, message }: TimelineEntry): string {
+function outcomeOf({ outcome, attempt, cause, message, fallback }: TimelineEntry): string {
   const which = attempt > 1 ? `, attempt ${attempt}` : '';
   const word = outcome === 'open' ? 'at work' : outcome;
-  const why = [cause, message].filter((part) => part !== null && part !== '').join(': ');
+  const instead = typeof fallback === 'string' ? `fallback: ${fallback}` : null;
+  const why = [instead, cause, message].filter((part) => part !== null && part !== '').join(': ');
   return `${word}${which}${why === '' ? '' : ` (${oneLine(why).slice(0, 120)})`}`;
 }

@@ -20,14 +20,26 @@ export type MessagePart =
       readonly bytes: number;
       readonly data: string;
     }
-  | { readonly kind: 'assistant-text'; readonly text: string; readonly metadata?: ProviderMetadata }
-  | { readonly kind: 'reasoning'; readonly text: string; readonly metadata?: ProviderMetadata }
+  | {
+      readonly kind: 'assistant-text';
+      readonly text: string;
+      readonly metadata?: ProviderMetadata;
+      readonly writtenBy?: string;
+    }
+  | {
+      readonly kind: 'reasoning';
+      readonly text: string;
+      readonly metadata?: ProviderMetadata;
+      readonly writtenBy?: string;
+    }
   | {
       readonly kind: 'tool-call';
       readonly toolCallId: string;
       readonly toolName: string;
       readonly input: JsonValue;
       readonly metadata?: ProviderMetadata;
+      /** Provider of the model that wrote the part, where it matters: only it can read the metadata and reasoning of its own. */
+      readonly writtenBy?: string;
     }
   | {
       readonly kind: 'tool-result';

@@ -1,4 +1,5 @@
 import type { ModelPolicy } from '../model/model-policy.ts';
+import type { OutputContract } from '../model/output-contract.ts';
 import type { ApprovalRule } from '../policy/approval-policy.ts';
 import type { InputGuardrail } from '../policy/guardrail.ts';
 import type { ReflectionPolicy } from '../policy/reflection.ts';
@@ -32,6 +33,8 @@ export type Release = {
   readonly reflection: ReflectionPolicy | null;
   /** What makes the run's goal true. Missing where the agent names nothing. */
   readonly exit?: readonly ExitRule[];
+  /** Left out where answers are plain text, so that such releases keep the hash they had before there was anything else. */
+  readonly output?: OutputContract;
 };
 
 /** Hashes a release: its id. */

@@ -1,3 +1,4 @@
+import type { Tier } from '../model/model-policy.ts';
 import type { ClosingReason } from './early-exit.ts';
 import type { CallArguments } from './results.ts';
 import type { Phase } from './phase.ts';
@@ -22,6 +23,8 @@ export type CallModelInput = OfRun & {
   readonly delta: readonly string[];
   /** Set where the model is asked for its closing answer, and why. */
   readonly closing?: ClosingReason;
+  /** Tier that answers, as the plan has it. */
+  readonly tier?: Tier;
 };
 
 export type CompactInput = OfRun & {

@@ -1,6 +1,8 @@
+import { repairGuidance } from '../model/output-contract.ts';
 import { hashId } from '../sha-256.ts';
 import { deferCall, settleCall } from './deferred-calls.ts';
 import { evolveExit, withoutExit } from './early-exit.ts';
+import { LIMITS } from './limits.ts';
 import { evolveRepeats } from './repeats.ts';
 import type { Observation } from './observation.ts';
 import { receiveMessage } from './receive-message.ts';
@@ -140,7 +142,20 @@ function evolveModelCalled(run: Run, result: ModelResult): Run {
     isReflected: false,
     total: result.total,
   };
-  return evolveRepeats(next, result.calls);
+  if (result.misfit !== undefined) return evolveMisfit(next, result.misfit);
+  const { repairs: _, ...fitting } = next;
+  return evolveRepeats(result.answer === undefined ? next : fitting, result.calls);
+}
+
+/** An answer that does not fit the output schema is asked for once more; the next one that does not ends the run. */
+function evolveMisfit(run: Run, misfit: string): Run {
+  if ((run.repairs ?? 0) >= LIMITS.outputRepairsMax) {
+    const message = `the answer does not fit the output schema, and neither did the one before: ${misfit}`;
+    return fail(run, { cause: 'validation', disposition: 'final', message });
+  }
+  const id = `perdure:output-${run.turn}`;
+  const guidance = { kind: 'guidance', id, text: repairGuidance(misfit), principal: 'perdure' } as const;
+  return { ...run, repairs: (run.repairs ?? 0) + 1, waiting: [...run.waiting, guidance] };
 }
 
 /** A prompt that does not fit is compacted once; when that is not enough, or there is nothing to compact, the run cannot go on. */

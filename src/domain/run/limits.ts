@@ -37,6 +37,10 @@ export const LIMITS = {
   outputDepthMax: 100,
   /** Actions of operators that travel with the run's progress until they are in the audit; a person does not do more in a moment. */
   operatorActionsMax: 20,
+  /** Times that an answer which does not fit the output schema is sent back: a model that fails twice in a row does not know how. */
+  outputRepairsMax: 1,
+  /** What is said of an answer that does not fit, in characters: a few places are enough to mend it. */
+  misfitLengthMax: 600,
   /** Rejected signals that `state` shows; the newest. */
   rejectedMessagesShown: 10,
   /** Default time a run may take, waiting included. */

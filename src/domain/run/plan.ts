@@ -1,3 +1,4 @@
+import type { Tier } from '../model/model-policy.ts';
 import type { EffectClass } from '../tool/contract.ts';
 import type { ExitPlan } from './early-exit.ts';
 import type { RunLimits } from '../release/release.ts';
@@ -33,4 +34,6 @@ export type RunPlan = {
   readonly revisionsMax: number | null;
   /** What ends the run before its model does. Missing in plans of builds before early exits. */
   readonly exit?: ExitPlan;
+  /** Tier that answers, where the start of the run asked for one or the release uses another than standard. */
+  readonly tier?: Tier;
 };

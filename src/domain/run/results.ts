@@ -1,4 +1,5 @@
 import type { JsonValue } from '../json.ts';
+import type { RouteTaken } from '../model/model-policy.ts';
 import type { Verdict } from '../policy/approval-policy.ts';
 import type { Cause, Disposition } from './cause.ts';
 import type { ClosingReason } from './early-exit.ts';
@@ -65,6 +66,10 @@ export type ModelResult =
       readonly calls: readonly RepliedCall[];
       readonly total: RunTotal;
       readonly model: string;
+      /** Which model of the release answered. Missing in results of builds before there were fallbacks. */
+      readonly route?: RouteTaken;
+      /** Set in place of `answer` when the answer does not fit the output schema of the release: what did not fit. */
+      readonly misfit?: string;
       /** Set when the transcript fills too much of the model's context: the last turn that a summary should replace. */
       readonly compactThrough?: number;
       /** Set when the model was asked for its closing answer, and why. */

@@ -112,6 +112,8 @@ export type Run = {
   /** Whether the newest answer passed the checks that the release asks for. */
   readonly isReflected: boolean;
   readonly revisions: number;
+  /** Times in a row that an answer did not fit the output schema. Missing where none did, and in continuations of earlier builds. */
+  readonly repairs?: number;
   readonly total: RunTotal;
   readonly toolCalls: number;
   readonly activeMs: number;

@@ -1,3 +1,4 @@
+import type { Tier } from '../model/model-policy.ts';
 import type { RunLimits } from '../release/release.ts';
 
 /** What a run may touch. The mode changes what the effect firewall lets through, nothing else. */
@@ -27,6 +28,8 @@ export type RunStart = {
   readonly deadlineAt: number;
   /** Lower limits than the plan's; higher ones have no effect. */
   readonly limits?: Partial<RunLimits>;
+  /** Tier whose model answers, in place of the one that the release uses. */
+  readonly tier?: Tier;
   /** Whether someone can be asked when a limit is used up: the run then waits for a top-up instead of ending. */
   readonly whenExhausted: 'wait' | 'end';
   /**

@@ -65,6 +65,10 @@ export type TimelineEntry = {
   readonly outputTokens: number | null;
   readonly cacheReadTokens: number | null;
   readonly cacheWriteTokens: number | null;
+  /** Tier of the release that a model call was made for; null for tools, and for calls of builds before tiers were written. */
+  readonly tier?: string | null;
+  /** Why another model was asked than the one of the tier, and which that is: `breaker-open openai:gpt-5`. Null where none was. */
+  readonly fallback?: string | null;
   /** Null where it is not known; then `heldPico` is what it may have cost at most. */
   readonly costPico: string | null;
   readonly heldPico: string | null;

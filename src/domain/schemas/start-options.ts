@@ -20,5 +20,6 @@ export const startOptionsSchema = objectField({
   kind: z.enum(RUN_KINDS, 'must be "single" or "conversation"'),
   limits: objectField(amountFields()).optional(),
   deadlineMs: wholeField(1_000, 'must be whole milliseconds from now, at least 1000'),
+  tier: z.enum(['small', 'standard', 'strong'], 'must be "small", "standard" or "strong"').optional(),
   whenExhausted: z.enum(['wait', 'end'], 'must be "wait" or "end"'),
 });

@@ -45,6 +45,16 @@ export const METRICS = {
     help: 'Calls to models whose price nobody knows. Without a ceiling they are refused.',
     labels: ['model', 'ceiling'],
   },
+  perdure_model_breaker_changes_total: {
+    type: 'counter',
+    help: 'Times that a call of this process opened or closed the breaker of a model.',
+    labels: ['model', 'state'],
+  },
+  perdure_model_fallbacks_total: {
+    type: 'counter',
+    help: 'Model calls that another model was asked to make; the label model is the one that should have been asked.',
+    labels: ['agent', 'model', 'why'],
+  },
   perdure_tool_calls_total: {
     type: 'counter',
     help: 'Attempts at tool calls that were closed.',

@@ -1,6 +1,8 @@
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { countLateBeats } from '../../activities/heartbeats.ts';
 import type { UnknownPrice } from '../../activities/model/watch-prices.ts';
+import type { OnFallback } from '../../activities/model/routing/create-routing.ts';
+import type { OnBreaker } from '../../activities/model/routing/process-breakers.ts';
 import type { ListenAddress } from '../../runtime/config.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { PoolUse } from '../../stores/database.ts';
@@ -19,6 +21,8 @@ export type ObservedProcess = {
   readonly url: string | null;
   readonly onAttemptClosed: OnAttemptClosed;
   readonly onUnknownPrice: (unknown: UnknownPrice) => void;
+  readonly onBreaker: OnBreaker;
+  readonly onFallback: OnFallback;
   /** What the process's workers wrap around activities. */
   readonly activityInterceptors: (factsOf: FactsOf) => ActivityInterceptorsFactory[];
   /** Says that the workers are there; with `watches` it also looks after all runs. */
@@ -51,6 +55,8 @@ const UNOBSERVED: ObservedProcess = {
   url: null,
   onAttemptClosed: () => undefined,
   onUnknownPrice: () => undefined,
+  onBreaker: () => undefined,
+  onFallback: () => undefined,
   activityInterceptors: () => [],
   begin: () => undefined,
   stopping: () => undefined,
@@ -73,6 +79,8 @@ async function observe(address: ListenAddress, setup: ProcessSetup): Promise<Obs
     url: endpoint.url,
     onAttemptClosed: (attempt) => measureAttempt(metrics, attempt),
     onUnknownPrice: (unknown) => countUnknownPrice(metrics, unknown),
+    onBreaker: (model, state) => metrics.count('perdure_model_breaker_changes_total', { model, state }),
+    onFallback: (agent, { from, why }) => metrics.count('perdure_model_fallbacks_total', { agent, model: from, why }),
     activityInterceptors: (factsOf) => {
       const measure = measureActivities(metrics, factsOf);
       return [(context) => ({ inbound: measure(context) })];

@@ -235,7 +235,7 @@ describe('what a provider is told to keep', () => {
         resolved: anthropic,
         price,
       };
-      return costOf(withCachePrice(route).price, written);
+      return costOf(withCachePrice(route), written);
     });
     assert.deepEqual(costs, [costOf(price, written), 200n * price.base.input]);
   });

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import type { AgentOutput } from '../../authoring/agent-output.ts';
+import { canonicalJson, isDeeperThan, type JsonValue } from '../../domain/json.ts';
+import { type OutputContract, readJsonAnswer } from '../../domain/model/output-contract.ts';
+import { LIMITS } from '../../domain/run/limits.ts';
+
+export type CheckedAnswer =
+  | { readonly kind: 'fits'; readonly text: string }
+  /** `problem` is for the model and for people: the schema's words and places in the value, never the value. */
+  | { readonly kind: 'misfit'; readonly problem: string };
+
+/**
+ * Checks an answer against the output schema of a release. It never throws: the answer was paid for.
+ *
+ * @param own What the agent of this worker declares: it checks as its author wrote it, where the release is of the same schema.
+ * @param said Readings of the answer, the likeliest first.
+ */
+export function checkAnswer(
+  contract: OutputContract,
+  own: AgentOutput | undefined,
+  said: readonly string[],
+): CheckedAnswer {
+  const values = said.flatMap((text) => {
+    const read = readJsonAnswer(text);
+    return read.kind === 'ok' && !isDeeperThan(read.value, LIMITS.outputDepthMax) ? [read.value] : [];
+  });
+  const [value] = values;
+  if (value === undefined) return { kind: 'misfit', problem: 'it is not one JSON value.' };
+  const checked = checkerOf(contract, own)(value);
+  if (checked.kind === 'invalid') return { kind: 'misfit', problem: checked.problem };
+  return { kind: 'fits', text: JSON.stringify(checked.value) };
+}
+
+/** A run whose release is older than this worker's agent is held to what its release says. */
+function checkBySchema(schema: OutputContract['schema'], value: JsonValue): ReturnType<AgentOutput['parse']> {
+  try {
+    const parsed = z.fromJSONSchema(schema).safeParse(value);
+    return parsed.success ? { kind: 'ok', value } : { kind: 'invalid', problem: z.prettifyError(parsed.error) };
+  } catch (error) {
+    return { kind: 'invalid', problem: `the schema of the release cannot be read (${(error as Error).name}).` };
+  }
+}
+
+function checkerOf({ schema }: OutputContract, own: AgentOutput | undefined): AgentOutput['parse'] {
+  if (own !== undefined && canonicalJson(own.schema) === canonicalJson(schema)) return own.parse;
+  return (value) => checkBySchema(schema, value);
+}
