@@ -7,6 +7,7 @@ import { addAgentNew } from './commands/agent-new.ts';
 import { addAgentShow } from './commands/agent-show.ts';
 import { addApproveDecide } from './commands/approve-decide.ts';
 import { addApproveLs } from './commands/approve-ls.ts';
+import { addBudget } from './commands/budget.ts';
 import { addChat } from './commands/chat.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDev } from './commands/dev.ts';
@@ -84,6 +85,7 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
   });
   addEffectLs(effect, context);
   addEffectResolve(effect, context);
+  addBudget(program, context);
   addModels(program, context);
   addSchedule(program, context);
   addReplay(program, context);

@@ -15,5 +15,5 @@ export function spellCommand(words: string, env: NodeJS.ProcessEnv = process.env
 
 /** Spells the commands in a text that a worker wrote, which cannot know how people start the command line here. */
 export function respell(text: string, env: NodeJS.ProcessEnv = process.env): string {
-  return text.replaceAll(/\bperdure (?=(?:run|effect|approve|agent) [a-z])/g, spellCommand('', env));
+  return text.replaceAll(/\bperdure (?=(?:run|effect|approve|agent|budget) [a-z])/g, spellCommand('', env));
 }

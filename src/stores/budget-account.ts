@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
+import type { Balance } from '../domain/policy/budget.ts';
 import type { RunTotal } from '../domain/run/results.ts';
-import type { Dimension } from '../domain/run/run-end.ts';
 import type { Db } from './database.ts';
 
 /** What calls of a run hold of its budget because nobody knows whether they were paid. */
@@ -12,46 +12,118 @@ export type Charge =
   | { readonly kind: 'free' }
   | { readonly kind: 'held' };
 
-/** The columns of an account, as PostgreSQL gives them. */
-export type Account = Awaited<ReturnType<typeof lockAccount>>;
+/** A run, wherever it is asked about many at once. */
+export type RunKey = { readonly tenant: string; readonly runId: string };
 
-/** The most that a call can cost. */
-export type WorstCase = { readonly worstPico: bigint; readonly worstTokens: number };
+/** What moves on the account of a run; negative amounts free what was held. */
+export type RunMove = RunKey & {
+  readonly spentPico: bigint;
+  readonly spentTokens: bigint;
+  readonly heldPico: bigint;
+  readonly heldTokens: bigint;
+};
 
-/** Locks the account of a run: whoever moves its money waits here. */
-export async function lockAccount(tx: Db, tenant: string, runId: string) {
-  return tx
-    .selectFrom('budget_accounts')
-    .selectAll()
-    .where('tenant', '=', tenant)
-    .where('kind', '=', 'run')
-    .where('id', '=', runId)
-    .forUpdate()
-    .executeTakeFirstOrThrow(
-      () => new Error(`run ${runId} has no budget account; it was not admitted, or it was erased`),
-    );
+type Row = {
+  readonly tenant: string;
+  readonly id: string;
+  readonly cap_pico: string | null;
+  readonly cap_tokens: string | null;
+  readonly spent_pico: string;
+  readonly spent_tokens: string;
+  readonly held_pico: string;
+  readonly held_tokens: string;
+};
+
+/** A balance, and whether people were told that it is nearly used up. */
+export type WatchedBalance = Balance & { readonly isWarned: boolean };
+
+/** Names a run among those of a batch. */
+export function keyOf({ tenant, runId }: RunKey): string {
+  return `${tenant} ${runId}`;
+}
+
+/**
+ * Locks the accounts of runs, in one order whoever asks: whoever moves the money of a run waits here. A run without an account is missing
+ * from the answer. The shared advisory lock costs a look into memory; it lets `beginCounting` see that every transaction before it is over.
+ */
+export async function lockRuns(tx: Db, runs: readonly RunKey[]): Promise<ReadonlyMap<string, WatchedBalance>> {
+  // A statement of its own: the ones after it then see what was committed while this one waited.
+  await sql`select pg_advisory_xact_lock_shared(${sql.lit(COUNTING_LOCK)}),
+                   set_config('idle_in_transaction_session_timeout', ${String(IDLE_MS)}, true)`.execute(tx);
+  const { rows } = await sql<Row & { readonly is_warned: boolean }>`
+    select a.tenant, a.id, a.cap_pico, a.cap_tokens, a.spent_pico, a.spent_tokens, a.held_pico, a.held_tokens,
+           a.warned_at is not null as is_warned
+      from perdure.budget_accounts a
+     where a.kind = 'run'
+       and (a.tenant, a.id) in (
+         select * from unnest(${runs.map(({ tenant }) => tenant)}::text[], ${runs.map(({ runId }) => runId)}::text[]))
+     order by a.tenant, a.id
+       for update`.execute(tx);
+  return new Map(
+    rows.map((row) => [keyOf({ tenant: row.tenant, runId: row.id }), { ...balanceOf(row), isWarned: row.is_warned }]),
+  );
+}
+
+/** Milliseconds that a process may stop between two statements: it may hold the row that every call wants. A process that lives is back sooner. */
+const IDLE_MS = 5_000;
+
+/** Any number that nothing else in the database locks: "budgets" in ASCII, less its last letter. */
+export const COUNTING_LOCK = 0x627564676574;
+
+/** Makes the failure of work for a run that has no account. */
+export function accountMissing(runId: string): Error {
+  return new Error(`run ${runId} has no budget account; it was not admitted, or it was erased`);
+}
+
+/** Reads the columns of an account, as PostgreSQL gives them. */
+export function balanceOf(row: Omit<Row, 'tenant' | 'id'>): Balance {
+  return {
+    capPico: row.cap_pico === null ? null : BigInt(row.cap_pico),
+    capTokens: row.cap_tokens === null ? null : BigInt(row.cap_tokens),
+    spentPico: BigInt(row.spent_pico),
+    spentTokens: BigInt(row.spent_tokens),
+    heldPico: BigInt(row.held_pico),
+    heldTokens: BigInt(row.held_tokens),
+  };
 }
 
 /** Gives what a run has used, as its account says. */
-export function totalOf(account: Account): RunTotal {
-  return { costPico: account.spent_pico, tokens: Number(account.spent_tokens) };
+export function totalOf({ spentPico, spentTokens }: Balance): RunTotal {
+  return { costPico: String(spentPico), tokens: Number(spentTokens) };
 }
 
-/** Finds the limit that a reservation would break, with or without what is held: what is spent is gone, what is held may come back. */
-export function refusedBy(
-  account: Account,
-  reservation: WorstCase,
-  held: 'with-held' | 'without-held',
-): Dimension | null {
-  const counts = held === 'with-held' ? 1n : 0n;
-  const pico = BigInt(account.spent_pico) + counts * BigInt(account.held_pico) + reservation.worstPico;
-  if (pico > BigInt(account.cap_pico)) return 'usd';
-  const tokens = BigInt(account.spent_tokens) + counts * BigInt(account.held_tokens) + BigInt(reservation.worstTokens);
-  return tokens > BigInt(account.cap_tokens) ? 'tokens' : null;
+/** Adds a move to a balance, as `moveRuns` does to the row. */
+export function moved<Moved extends Balance>(balance: Moved, move: Omit<RunMove, keyof RunKey>): Moved {
+  return {
+    ...balance,
+    spentPico: balance.spentPico + move.spentPico,
+    spentTokens: balance.spentTokens + move.spentTokens,
+    heldPico: balance.heldPico + move.heldPico,
+    heldTokens: balance.heldTokens + move.heldTokens,
+  };
 }
 
-/** Counts what calls without an answer hold. */
-export async function countHeld(tx: Db, tenant: string, runId: string, account: Account): Promise<Held> {
+/** Moves what accounts of runs have spent and hold. They are locked before. */
+export async function moveRuns(tx: Db, moves: readonly RunMove[]): Promise<void> {
+  if (moves.length === 0) return;
+  await sql`
+    update perdure.budget_accounts a
+       set spent_pico = a.spent_pico + m.spent_pico, spent_tokens = a.spent_tokens + m.spent_tokens,
+           held_pico = a.held_pico + m.held_pico, held_tokens = a.held_tokens + m.held_tokens
+      from (select tenant, id, sum(spent_pico) as spent_pico, sum(spent_tokens)::bigint as spent_tokens,
+                   sum(held_pico) as held_pico, sum(held_tokens)::bigint as held_tokens
+              from unnest(${moves.map((each) => each.tenant)}::text[], ${moves.map((each) => each.runId)}::text[],
+                          ${moves.map((each) => String(each.spentPico))}::numeric[],
+                          ${moves.map((each) => String(each.spentTokens))}::bigint[],
+                          ${moves.map((each) => String(each.heldPico))}::numeric[],
+                          ${moves.map((each) => String(each.heldTokens))}::bigint[])
+                   as u (tenant, id, spent_pico, spent_tokens, held_pico, held_tokens)
+             group by tenant, id) m
+     where a.tenant = m.tenant and a.kind = 'run' and a.id = m.id`.execute(tx);
+}
+
+/** Counts what calls of a run hold that have no answer. */
+export async function countHeld(tx: Db, { tenant, runId }: RunKey, balance: Balance): Promise<Held> {
   const { calls } = await tx
     .selectFrom('budget_reservations')
     .select(sql<string>`count(*)`.as('calls'))
@@ -59,70 +131,5 @@ export async function countHeld(tx: Db, tenant: string, runId: string, account: 
     .where('run_id', '=', runId)
     .where('state', 'in', ['reserved', 'held'])
     .executeTakeFirstOrThrow();
-  return { calls: Number(calls), heldPico: BigInt(account.held_pico), heldTokens: Number(account.held_tokens) };
-}
-
-/**
- * Charges a reservation and its account, once. Gives what this call charged in pico-dollars, or null when it was not this call that did. A
- * reservation that its own attempt did not close has no time of it.
- */
-export async function chargeReservation(
-  tx: Db,
-  tenant: string,
-  runId: string,
-  id: string,
-  charge: Charge,
-  { closedAt = new Date() }: { readonly closedAt?: Date | null } = {},
-): Promise<bigint | null> {
-  if (charge.kind === 'held') {
-    await tx
-      .updateTable('budget_reservations')
-      .set({ state: 'held' })
-      .where('tenant', '=', tenant)
-      .where('id', '=', id)
-      .where('state', '=', 'reserved')
-      .execute();
-    return null;
-  }
-  const settled = charge.kind === 'settled' ? charge : { costPico: 0n, tokens: 0 };
-  const row = await tx
-    .updateTable('budget_reservations')
-    .set({
-      state: charge.kind === 'settled' ? 'settled' : 'released',
-      actual_pico: settled.costPico,
-      actual_tokens: settled.tokens,
-      closed_at: closedAt,
-    })
-    .where('tenant', '=', tenant)
-    .where('id', '=', id)
-    .where('state', 'in', ['reserved', 'held'])
-    .returning(['worst_pico', 'worst_tokens'])
-    .executeTakeFirst();
-  if (row === undefined) return null;
-  await moveHeld(tx, tenant, runId, -BigInt(row.worst_pico), -BigInt(row.worst_tokens));
-  await tx
-    .updateTable('budget_accounts')
-    .set((eb) => ({
-      spent_pico: eb('spent_pico', '+', String(settled.costPico)),
-      spent_tokens: eb('spent_tokens', '+', String(settled.tokens)),
-    }))
-    .where('tenant', '=', tenant)
-    .where('kind', '=', 'run')
-    .where('id', '=', runId)
-    .execute();
-  return settled.costPico;
-}
-
-/** Moves what an account holds for calls under way; negative amounts free it. */
-export async function moveHeld(tx: Db, tenant: string, runId: string, pico: bigint, tokens: bigint): Promise<void> {
-  await tx
-    .updateTable('budget_accounts')
-    .set((eb) => ({
-      held_pico: eb('held_pico', '+', String(pico)),
-      held_tokens: eb('held_tokens', '+', String(tokens)),
-    }))
-    .where('tenant', '=', tenant)
-    .where('kind', '=', 'run')
-    .where('id', '=', runId)
-    .execute();
+  return { calls: Number(calls), heldPico: balance.heldPico, heldTokens: Number(balance.heldTokens) };
 }

@@ -97,12 +97,39 @@ export type Database = {
     tenant: string;
     kind: string;
     id: string;
-    cap_pico: Whole;
-    cap_tokens: Whole;
+    cap_pico: Whole | null;
+    cap_tokens: Whole | null;
     spent_pico: DefaultWhole;
     spent_tokens: DefaultWhole;
     held_pico: DefaultWhole;
     held_tokens: DefaultWhole;
+    period: Generated<'total' | 'day' | 'month'>;
+    era: Generated<number>;
+    is_counted: Generated<boolean>;
+    warned_at: Moment | null;
+  };
+  budget_counters: {
+    counter: Generated<string>;
+    tenant: string;
+    kind: string;
+    id: string;
+    era: number;
+    begins_at: Moment;
+    extra_pico: DefaultWhole;
+    extra_tokens: DefaultWhole;
+    spent_pico: DefaultWhole;
+    spent_tokens: DefaultWhole;
+    held_pico: DefaultWhole;
+    held_tokens: DefaultWhole;
+    warned_at: Moment | null;
+  };
+  run_accounts: {
+    tenant: string;
+    run_id: string;
+    agent: string;
+    person: string | null;
+    conversation: string | null;
+    waits: boolean;
   };
   budget_reservations: {
     tenant: string;
@@ -117,6 +144,7 @@ export type Database = {
     actual_tokens: Whole | null;
     opened_at: DefaultMoment;
     closed_at: Moment | null;
+    counters: Generated<string[]>;
   };
   effects: {
     tenant: string;

@@ -28,6 +28,8 @@ export type EndedRun = {
 export type Stop = Omit<Taken, 'calls' | 'inputs'> & {
   /** Null where an older version did not note where a message was written. */
   readonly inputs: readonly (string | null)[];
+  /** Whether that turn was the run's last answer, given because its budget was used up. */
+  readonly isClosed: boolean;
   readonly open: readonly { readonly call: TakenCall; readonly standing: CallStanding | null }[];
 };
 
@@ -84,6 +86,7 @@ async function stopOf(place: Place, run: EndedRun): Promise<Stop> {
     results: kept === null ? run.taken.results : [],
     inputs,
     open,
+    isClosed: kept?.closedBy !== undefined,
     answer: await answerBefore(place, run, turn + 1),
     isAnswered: inputs.length === 0 && (kept === null ? run.taken.isAnswered : kept.answer !== undefined),
     isInputHeard,

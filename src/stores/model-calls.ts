@@ -1,305 +1,151 @@
-import { sql } from 'kysely';
 import { type Failpoint, noFailpoint } from '../domain/failpoint.ts';
-import type { Dimension } from '../domain/run/run-end.ts';
 import type { RunTotal } from '../domain/run/results.ts';
-import {
-  type Account,
-  type Charge,
-  chargeReservation,
-  countHeld,
-  type Held,
-  lockAccount,
-  moveHeld,
-  refusedBy,
-  totalOf,
-} from './budget-account.ts';
+import type { Charge } from './budget-account.ts';
+import type { createChains } from './budget-chain.ts';
+import { CountersMissing, ensureCounters } from './budget-counters.ts';
+import type { KeptSummary, ModelAttempt, Reservation, Reserved, SummaryReserved } from './call-types.ts';
+import type { OnBudgetWarned } from './charge-calls.ts';
 import type { Db, StoredReply } from './database.ts';
-import {
-  closeObservation,
-  type ClosedObservation,
-  type NewObservation,
-  type OnAttemptClosed,
-  type OpenObservation,
-  openObservation,
-} from './observations.ts';
+import { groupCommit } from './group-commit.ts';
+import type { ClosedObservation, NewObservation, OnAttemptClosed } from './observations.ts';
+import { type NewCall, openCalls, type Opening } from './open-calls.ts';
+import { type OverCall, settleCalls, type Settled } from './settle-calls.ts';
 import { noteUncalled } from './uncalled-attempts.ts';
 
-export type Reservation = {
-  readonly id: string;
-  readonly worstPico: bigint;
-  readonly worstTokens: number;
-  /** Paid replies of this turn that could not be used; at this many the turn is given up. */
-  readonly unusableMax: number;
-  /** Calls of this turn of which nobody knows whether they were paid; at this many a person is asked. */
-  readonly unansweredMax: number;
-  /** Set for a call that summarises: the key under which its summary is kept. Such calls are counted apart from those of their turn. */
-  readonly summaryKey?: string;
-};
+export type { KeptSummary, ModelAttempt, Reservation, Reserved, SummaryReserved } from './call-types.ts';
 
-export type Reserved = { readonly kind: 'replied'; readonly reply: StoredReply; readonly total: RunTotal } | Opened;
+type Chains = ReturnType<typeof createChains>;
 
-/** What became of opening a call that summarises. `summarised`: it was paid for and kept before. */
-export type SummaryReserved = ({ readonly kind: 'summarised'; readonly ref: string } | Opened) & {
-  readonly total: RunTotal;
-};
-
-type Opened =
-  | { readonly kind: 'reserved'; readonly observation: OpenObservation }
-  | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal }
-  | ({ readonly kind: 'budget-held'; readonly dimension: Dimension } & Held)
-  | { readonly kind: 'too-many-calls'; readonly what: 'unusable' | 'unanswered'; readonly calls: number };
-
-/** An attempt at a turn's model call that is under way. */
-export type ModelAttempt = {
-  readonly runId: string;
-  readonly turn: number;
-  readonly reservationId: string;
-  readonly observation: OpenObservation;
+/** Who hears of what was committed, and where tests break in. */
+export type ModelCallsOptions = {
+  readonly failpoint?: Failpoint;
+  readonly onClosed?: OnAttemptClosed;
+  readonly onWarned?: OnBudgetWarned;
 };
 
 /**
- * Keeps the money and the replies of model calls. An attempt reserves its worst case before it calls and settles what it really cost after;
- * a reservation whose attempt died stays held, because nobody knows whether the provider charged it. So spent plus held never
- * exceeds the cap.
+ * Transactions under way at once, of a process and for each of the two kinds: one that prepares while the other commits. More would only make the batches
+ * smaller, and commits are what the widest account has few of.
+ */
+const BATCHES_MAX = 2;
+
+/** Calls of one transaction: each is some milliseconds of work, and all of them wait for the last. */
+const CALLS_PER_BATCH_MAX = 32;
+
+/** Tries of a transaction that met a new period. The counter is there after the first; a period may end meanwhile. */
+const PERIOD_TRIES = 3;
+
+/**
+ * Keeps the money and the replies of model calls. An attempt reserves its worst case on its run's account and every account above before it calls, and settles
+ * what it really cost after; a reservation whose attempt died stays held, because nobody knows whether the provider charged it. So spent
+ * plus held never exceeds a cap.
  */
 export function createModelCalls(
   db: Db,
-  failpoint: Failpoint = noFailpoint,
-  onClosed: OnAttemptClosed = () => undefined,
+  chains: Chains,
+  { failpoint = noFailpoint, onClosed = () => undefined, onWarned = () => undefined }: ModelCallsOptions = {},
 ) {
+  const lane = { batchesMax: BATCHES_MAX, itemsMax: CALLS_PER_BATCH_MAX, isUndone };
+  const open = groupCommit<NewCall, Opening>(async (calls) => openBatch(db, chains, calls), {
+    ...lane,
+    keyOf: ({ tenant, observation: { runId, turn } }) => `${tenant} ${runId} ${turn}`,
+  });
+  const settle = groupCommit<OverCall, Settled | Error>(
+    async (calls) => {
+      const { settled, warnings } = await db.transaction().execute(async (tx) => settleCalls(tx, failpoint, calls));
+      for (const warning of warnings) onWarned(warning);
+      return settled;
+    },
+    { ...lane, keyOf: ({ attempt: { reservationId } }) => reservationId },
+  );
+
+  async function settleOne(call: OverCall): Promise<Settled> {
+    const settled = thrown(await settle(call));
+    onClosed({ ...call.attempt.observation, ...call.closed, chargedPico: settled.chargedPico });
+    return settled;
+  }
+
   return {
-    reserve: (tenant: string, reservation: Reservation, observation: NewObservation) =>
-      reserve(db, tenant, reservation, observation),
-    settle: async (
+    /** Opens an attempt: gives a reply that was kept, refuses what an account cannot bear, or reserves the worst case. */
+    async reserve(tenant: string, reservation: Reservation, observation: NewObservation): Promise<Reserved> {
+      const { came, total } = thrown(await open({ tenant, reservation, observation }));
+      if (came.kind === 'summarised') throw new Error('a reply was asked for, not a summary');
+      const reserved: Reserved = came.kind === 'replied' ? { ...came, total } : came;
+      return noted(db, tenant, reservation, observation, reserved);
+    },
+    /** Closes an attempt, and gives the reply that counts with the run's total. */
+    async settle(
       tenant: string,
       attempt: ModelAttempt,
       charge: Charge,
       closed: ClosedObservation,
-      reply: StoredReply | null,
-    ) => {
-      const { chargedPico, ...settled } = await settle(db, failpoint, tenant, attempt, charge, closed, reply);
-      onClosed({ ...attempt.observation, ...closed, chargedPico });
-      return settled;
+      kept: StoredReply | null,
+    ): Promise<{ readonly reply: StoredReply | null; readonly total: RunTotal }> {
+      const { reply, total } = await settleOne({ tenant, attempt, charge, closed, reply: kept, summary: null });
+      return { reply, total };
     },
-    reserveSummary: (
+    /** The same for a call that summarises: its result is kept by what it was asked, not by its turn. */
+    async reserveSummary(
       tenant: string,
       reservation: Reservation & { readonly summaryKey: string },
       observation: NewObservation,
-    ) => reserveSummary(db, tenant, reservation, observation),
-    settleSummary: async (
+    ): Promise<SummaryReserved> {
+      const { came, total } = thrown(await open({ tenant, reservation, observation }));
+      if (came.kind === 'replied') throw new Error('a summary was asked for, not a reply');
+      return noted(db, tenant, reservation, observation, { ...came, total });
+    },
+    /** Closes a call that summarises, and gives the summary that counts. */
+    async settleSummary(
       tenant: string,
       attempt: ModelAttempt,
       charge: Charge,
       closed: ClosedObservation,
       summary: KeptSummary,
-    ) => {
-      const { chargedPico, ...settled } = await settleSummary(db, failpoint, tenant, attempt, charge, closed, summary);
-      onClosed({ ...attempt.observation, ...closed, chargedPico });
-      return settled;
+    ): Promise<{ readonly ref: string; readonly total: RunTotal }> {
+      const { ref, total } = await settleOne({ tenant, attempt, charge, closed, reply: null, summary });
+      return { ref: ref ?? summary.ref, total };
     },
   };
 }
 
-/** Opens an attempt: gives a reply that was kept, refuses what the budget cannot bear, or reserves the worst case. */
-async function reserve(
-  db: Db,
-  tenant: string,
-  reservation: Reservation,
-  observation: NewObservation,
-): Promise<Reserved> {
-  const { runId, turn } = observation;
-  return db.transaction().execute(async (tx) => {
-    const account = await lockAccount(tx, tenant, runId);
-    const total = totalOf(account);
-    const kept = await findReply(tx, tenant, runId, turn);
-    if (kept !== null) return noteUncalled(tx, tenant, observation, { kind: 'replied', reply: kept, total });
-    const opened = await open(tx, tenant, account, reservation, observation);
-    return opened.kind === 'reserved' ? opened : noteUncalled(tx, tenant, observation, opened);
-  });
-}
-
-/** The same for a call that summarises: its result is kept by what it was asked, not by its turn. */
-async function reserveSummary(
-  db: Db,
-  tenant: string,
-  reservation: Reservation & { readonly summaryKey: string },
-  observation: NewObservation,
-): Promise<SummaryReserved> {
-  const { runId } = observation;
-  return db.transaction().execute(async (tx) => {
-    const account = await lockAccount(tx, tenant, runId);
-    const ref = await findSummary(tx, tenant, runId, reservation.summaryKey);
-    const total = totalOf(account);
-    if (ref !== null) {
-      await noteUncalled(tx, tenant, observation, { kind: 'summarised' });
-      return { kind: 'summarised', ref, total };
+async function openBatch(db: Db, chains: Chains, calls: readonly NewCall[]): Promise<readonly Opening[]> {
+  const keys = calls.map(({ tenant, observation: { runId } }) => ({ tenant, runId }));
+  const known = await chains.of(keys);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await db.transaction().execute(async (tx) => openCalls(tx, calls, known));
+    } catch (error) {
+      if (!(error instanceof CountersMissing) || tries === PERIOD_TRIES) throw error;
+      await ensureCounters(db, error.accounts);
     }
-    const opened = await open(tx, tenant, account, reservation, observation);
-    if (opened.kind !== 'reserved') await noteUncalled(tx, tenant, observation, opened);
-    return { total, ...opened };
-  });
+  }
 }
 
-async function open(
-  tx: Db,
+/** Writes down an attempt that calls nobody, so that it stands on the receipt of its run. */
+async function noted<Came extends Reserved | SummaryReserved>(
+  db: Db,
   tenant: string,
-  account: Account,
-  reservation: Reservation,
+  { isQuiet = false }: Reservation,
   observation: NewObservation,
-): Promise<Opened> {
-  const { runId, turn } = observation;
-  const total = totalOf(account);
-  const { summaryKey = null } = reservation;
-  await tx
-    .updateTable('budget_reservations')
-    .set({ state: 'held' })
-    .where('tenant', '=', tenant)
-    .where('run_id', '=', runId)
-    .where('turn', '=', turn)
-    .where('state', '=', 'reserved')
-    .execute();
-  const calls = await countCalls(tx, tenant, runId, turn, summaryKey);
-  if (calls.settled >= reservation.unusableMax)
-    return { kind: 'too-many-calls', what: 'unusable', calls: calls.settled };
-  if (calls.held >= reservation.unansweredMax) return { kind: 'too-many-calls', what: 'unanswered', calls: calls.held };
-  const used = refusedBy(account, reservation, 'without-held');
-  if (used !== null) return { kind: 'budget-refused', dimension: used, total };
-  const starved = refusedBy(account, reservation, 'with-held');
-  if (starved !== null) {
-    return { kind: 'budget-held', dimension: starved, ...(await countHeld(tx, tenant, runId, account)) };
-  }
-  await tx
-    .insertInto('budget_reservations')
-    .values({
-      tenant,
-      id: reservation.id,
-      run_id: runId,
-      turn,
-      summary_key: summaryKey,
-      state: 'reserved',
-      worst_pico: reservation.worstPico,
-      worst_tokens: reservation.worstTokens,
-    })
-    .execute();
-  await moveHeld(tx, tenant, runId, reservation.worstPico, BigInt(reservation.worstTokens));
-  const opened = await openObservation(tx, tenant, { ...observation, reservation: reservation.id });
-  return { kind: 'reserved', observation: opened };
+  came: Came,
+): Promise<Came> {
+  // What closes is followed by the last call, which stands there itself.
+  if (came.kind === 'reserved' || came.kind === 'closing') return came;
+  if (isQuiet && came.kind === 'account-refused') return came;
+  await noteUncalled(db, tenant, observation, came);
+  return came;
+}
+
+function thrown<Result>(result: Result | Error): Result {
+  if (result instanceof Error) throw result;
+  return result;
 }
 
 /**
- * Closes an attempt: charges it, keeps its reply unless another attempt was faster, and gives the reply that counts with the run's
- * total. An attempt that was given up and still answers is charged too: the provider has charged it.
+ * PostgreSQL says so itself where it rolled a transaction back. Of one whose connection broke nobody knows; what it reserved is then held,
+ * and its calls are not made.
  */
-async function settle(
-  db: Db,
-  failpoint: Failpoint,
-  tenant: string,
-  attempt: ModelAttempt,
-  charge: Charge,
-  closed: ClosedObservation,
-  reply: StoredReply | null,
-): Promise<{ reply: StoredReply | null; total: RunTotal; chargedPico: bigint }> {
-  return db.transaction().execute(async (tx) => {
-    await lockAccount(tx, tenant, attempt.runId);
-    const chargedPico = (await chargeReservation(tx, tenant, attempt.runId, attempt.reservationId, charge)) ?? 0n;
-    await closeObservation(tx, attempt.observation, closed);
-    if (reply !== null) {
-      await tx
-        .insertInto('model_replies')
-        .values({
-          tenant,
-          run_id: attempt.runId,
-          turn: attempt.turn,
-          // Columns of their own: a reply may hold what PostgreSQL's JSON functions refuse to look into.
-          head: reply.head,
-          answer: reply.answer?.ref ?? null,
-          result: JSON.stringify(reply),
-        })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    }
-    await failpoint('model:settling');
-    const account = await lockAccount(tx, tenant, attempt.runId);
-    return {
-      reply: reply === null ? null : await findReply(tx, tenant, attempt.runId, attempt.turn),
-      total: { costPico: account.spent_pico, tokens: Number(account.spent_tokens) },
-      chargedPico,
-    };
-  });
-}
-
-/** A summary that is kept: where it is, and the name of what was asked for it. */
-export type KeptSummary = { readonly key: string; readonly ref: string };
-
-/** Closes a call that summarises: charges it, keeps its summary, and gives the one that counts, as another attempt may have been faster. */
-async function settleSummary(
-  db: Db,
-  failpoint: Failpoint,
-  tenant: string,
-  attempt: ModelAttempt,
-  charge: Charge,
-  closed: ClosedObservation,
-  summary: KeptSummary,
-): Promise<{ ref: string; total: RunTotal; chargedPico: bigint }> {
-  const { runId } = attempt;
-  return db.transaction().execute(async (tx) => {
-    await lockAccount(tx, tenant, runId);
-    const chargedPico = (await chargeReservation(tx, tenant, runId, attempt.reservationId, charge)) ?? 0n;
-    await closeObservation(tx, attempt.observation, closed);
-    await tx
-      .insertInto('summaries')
-      .values({ tenant, run_id: runId, ...summary })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-    await failpoint('model:settling');
-    const account = await lockAccount(tx, tenant, runId);
-    const ref = (await findSummary(tx, tenant, runId, summary.key)) ?? summary.ref;
-    return { ref, total: totalOf(account), chargedPico };
-  });
-}
-
-async function findSummary(tx: Db, tenant: string, runId: string, key: string): Promise<string | null> {
-  const row = await tx
-    .selectFrom('summaries')
-    .select('ref')
-    .where('tenant', '=', tenant)
-    .where('run_id', '=', runId)
-    .where('key', '=', key)
-    .executeTakeFirst();
-  return row?.ref ?? null;
-}
-
-async function findReply(tx: Db, tenant: string, runId: string, turn: number): Promise<StoredReply | null> {
-  const row = await tx
-    .selectFrom('model_replies')
-    .select('result')
-    .where('tenant', '=', tenant)
-    .where('run_id', '=', runId)
-    .where('turn', '=', turn)
-    .executeTakeFirst();
-  return row?.result ?? null;
-}
-
-async function countCalls(
-  tx: Db,
-  tenant: string,
-  runId: string,
-  turn: number,
-  summaryKey: string | null,
-): Promise<{ settled: number; held: number }> {
-  const rows = await tx
-    .selectFrom('budget_reservations')
-    .select([
-      // What a provider was asked about was paid, and no reply of it came: the model may answer the next call.
-      sql<string>`case when state = 'settled' and closed_at is null then 'held' else state end`.as('known'),
-      sql<string>`count(*)`.as('calls'),
-    ])
-    .where('tenant', '=', tenant)
-    .where('run_id', '=', runId)
-    .where('turn', '=', turn)
-    .where('summary_key', summaryKey === null ? 'is' : '=', summaryKey)
-    .groupBy('known')
-    .execute();
-  const count = (state: string): number => Number(rows.find((row) => row.known === state)?.calls ?? 0);
-  return { settled: count('settled'), held: count('held') };
+function isUndone(error: unknown): boolean {
+  const code = (error as { readonly code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^(?:2[0-9A-Z]|4[0-4]|5[345])[0-9A-Z]{3}$/.test(code);
 }

@@ -59,28 +59,42 @@ export function createObservations(db: Db, onClosed: OnAttemptClosed) {
 
 /** Opens the observation of an attempt. One that is never closed belongs to a killed attempt and is shown as such. */
 export async function openObservation(db: Db, tenant: string, observation: NewObservation): Promise<OpenObservation> {
-  const openedAt = new Date();
+  const open = toOpen(observation);
+  await openObservations(db, [{ tenant, observation, openedAt: open.openedAt }]);
+  return open;
+}
+
+/** Names an observation that is being opened now. */
+export function toOpen({ id, agent, kind, name }: NewObservation): OpenObservation {
+  return { id, agent, kind, name, openedAt: new Date() };
+}
+
+/** Writes observations that are open. */
+export async function openObservations(
+  db: Db,
+  opened: readonly { readonly tenant: string; readonly observation: NewObservation; readonly openedAt: Date }[],
+): Promise<void> {
   await db
     .insertInto('observations')
-    .values({
-      id: observation.id,
-      tenant,
-      run_id: observation.runId,
-      turn: observation.turn,
-      call_index: observation.callIndex,
-      kind: observation.kind,
-      name: observation.name,
-      release: observation.release,
-      attempt: observation.attempt,
-      worker: observation.worker,
-      reservation: observation.reservation ?? null,
-      tier: observation.route?.tier ?? null,
-      fallback: fallbackOf(observation.route),
-      opened_at: openedAt,
-    })
+    .values(
+      opened.map(({ tenant, observation, openedAt }) => ({
+        id: observation.id,
+        tenant,
+        run_id: observation.runId,
+        turn: observation.turn,
+        call_index: observation.callIndex,
+        kind: observation.kind,
+        name: observation.name,
+        release: observation.release,
+        attempt: observation.attempt,
+        worker: observation.worker,
+        reservation: observation.reservation ?? null,
+        tier: observation.route?.tier ?? null,
+        fallback: fallbackOf(observation.route),
+        opened_at: openedAt,
+      })),
+    )
     .execute();
-  const { id, agent, kind, name } = observation;
-  return { id, agent, kind, name, openedAt };
 }
 
 /** Writes why another model was asked, and in place of which, as `authentication openai:gpt-5`. */

@@ -89,7 +89,7 @@ async function readAccount(db: Db, tenant: string, runId: string): Promise<Recei
     .executeTakeFirst();
   if (row === undefined) return null;
   return {
-    capPico: row.cap_pico,
+    capPico: row.cap_pico ?? '0',
     spentPico: row.spent_pico,
     spentTokens: Number(row.spent_tokens),
     heldPico: row.held_pico,

@@ -5,6 +5,7 @@ import type { Blocked } from '../domain/run/run.ts';
 import type { RunPlan } from '../domain/run/plan.ts';
 import type { Taken } from '../domain/run/taken.ts';
 import { appendAudit } from './audit.ts';
+import { chainOf, ensureAccounts, type RunAccounts } from './budget-chain.ts';
 import type { Db } from './database.ts';
 import { cancelDeferredCalls } from './deferred-calls.ts';
 import { LruCache } from './lru-cache.ts';
@@ -29,6 +30,8 @@ export type NewRun = RunFacts & {
   readonly deadlineAt: number;
   /** Head of the transcript that it goes on with. */
   readonly head?: string;
+  /** What is above the run's own account. It never changes. */
+  readonly accounts?: RunAccounts;
   /** Set where the run takes up another one. */
   readonly retry?: { readonly of: string; readonly taken: Taken };
 };
@@ -50,8 +53,13 @@ const CACHED_RUNS_MAX = 5_000;
 /** Keeps the rows of runs: a projection of what the workflows know, and what must outlive them. */
 export function createRuns(db: Db) {
   const cache = new LruCache<RunFacts>(CACHED_RUNS_MAX);
+  const ensured = new LruCache<true>(CACHED_RUNS_MAX);
   return {
-    admit: (tenant: string, run: NewRun) => admit(db, tenant, run),
+    async admit(tenant: string, run: NewRun): Promise<StandingRun> {
+      const { accounts } = run.accounts === undefined ? { accounts: [] } : chainOf(tenant, run.agent, run.accounts);
+      await ensureAccounts(db, accounts, ensured);
+      return admit(db, tenant, run);
+    },
     /** Gives a run as it stands; null before its admission. */
     standing: (tenant: string, id: string) => standing(db, tenant, id),
     factsOf: (tenant: string, id: string) => factsOf(db, cache, tenant, id),
@@ -69,7 +77,7 @@ export function createRuns(db: Db) {
  */
 async function admit(db: Db, tenant: string, run: NewRun): Promise<StandingRun> {
   return db.transaction().execute(async (tx) => {
-    const { keyHash, deadlineAt, plan, retry, ...rest } = run;
+    const { keyHash, deadlineAt, plan, retry, accounts, ...rest } = run;
     const inserted = await tx
       .insertInto('runs')
       .values({
@@ -92,6 +100,13 @@ async function admit(db: Db, tenant: string, run: NewRun): Promise<StandingRun> 
         .insertInto('budget_accounts')
         .values({ tenant, kind: 'run', id: run.id, cap_pico: plan.limits.costPico, cap_tokens: plan.limits.tokens })
         .execute();
+      if (accounts !== undefined) {
+        const { id: runId, agent } = run;
+        await tx
+          .insertInto('run_accounts')
+          .values({ tenant, run_id: runId, agent, ...accounts })
+          .execute();
+      }
       await appendAudit(tx, tenant, {
         principal: run.principal,
         action: 'run.start',

@@ -2,6 +2,9 @@ import { type Failpoint, noFailpoint } from '../domain/failpoint.ts';
 import { createApprovals } from './approvals.ts';
 import { createArchive } from './archive.ts';
 import { createBreakers } from './breakers.ts';
+import { createChains } from './budget-chain.ts';
+import { createBudgets } from './budgets.ts';
+import type { OnBudgetWarned } from './charge-calls.ts';
 import type { Db } from './database.ts';
 import { createDeferredCalls } from './deferred-calls.ts';
 import { createEffects } from './effects.ts';
@@ -22,6 +25,8 @@ export type StoresOptions = {
   readonly failpoint?: Failpoint;
   /** Hears of each attempt at a model or tool call when it is closed. */
   readonly onAttemptClosed?: OnAttemptClosed;
+  /** Hears of each account that has used up 80 % of its cap. */
+  readonly onBudgetWarned?: OnBudgetWarned;
 };
 
 /** Makes the repositories of one database. They share caches, so a process makes them once. */
@@ -31,9 +36,11 @@ export function createStores(
     transcriptCacheBytes = DEFAULT_CACHE_BYTES,
     failpoint = noFailpoint,
     onAttemptClosed = () => undefined,
+    onBudgetWarned = () => undefined,
   }: StoresOptions = {},
 ) {
   const scopes = createScopes(db);
+  const chains = createChains(db);
   const transcripts = createTranscripts(db, scopes, transcriptCacheBytes);
   return {
     db,
@@ -44,8 +51,9 @@ export function createStores(
     runs: createRuns(db),
     endedRuns: createEndedRuns(db, transcripts),
     runMessages: createRunMessages(db),
-    modelCalls: createModelCalls(db, failpoint, onAttemptClosed),
-    unansweredCalls: createUnansweredCalls(db),
+    modelCalls: createModelCalls(db, chains, { failpoint, onClosed: onAttemptClosed, onWarned: onBudgetWarned }),
+    budgets: createBudgets(db, chains, onBudgetWarned),
+    unansweredCalls: createUnansweredCalls(db, onBudgetWarned),
     observations: createObservations(db, onAttemptClosed),
     effects: createEffects(db, failpoint),
     approvals: createApprovals(db),

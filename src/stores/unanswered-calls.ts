@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Usage } from '../domain/model/usage.ts';
 import type { Db } from './database.ts';
-import { type Charge, chargeReservation, lockAccount } from './budget-account.ts';
+import { type Charge, lockRuns } from './budget-account.ts';
+import { type BudgetWarning, chargeReservations, moveAbove, moveCharged, type OnBudgetWarned } from './charge-calls.ts';
 import { detailsColumn } from './observations.ts';
 
 /** An attempt of which nobody knows whether it was paid. */
@@ -20,11 +21,13 @@ export type LookedUp = { readonly usage: Usage; readonly costPico: bigint; reado
 const ASKED_MAX = 16;
 
 /** Keeps what providers know of attempts that nobody answered. */
-export function createUnansweredCalls(db: Db) {
+export function createUnansweredCalls(db: Db, onWarned: OnBudgetWarned = () => undefined) {
   return {
     list: (tenant: string, runId: string, modelId: string) => listUnanswered(db, tenant, runId, modelId),
-    settle: (tenant: string, call: UnansweredCall, charge: Charge, found: LookedUp | null) =>
-      settleLookedUp(db, tenant, call, charge, found),
+    async settle(tenant: string, call: UnansweredCall, charge: Charge, found: LookedUp | null): Promise<void> {
+      const warnings = await settleLookedUp(db, tenant, call, charge, found);
+      for (const warning of warnings) onWarned(warning);
+    },
   };
 }
 
@@ -52,26 +55,32 @@ async function settleLookedUp(
   call: UnansweredCall,
   charge: Charge,
   found: LookedUp | null,
-): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    await lockAccount(tx, tenant, call.runId);
-    const charged = await chargeReservation(tx, tenant, call.runId, call.reservationId, charge, { closedAt: null });
-    if (charged === null || found === null) return;
-    await tx
-      .updateTable('observations')
-      .set({
-        input_tokens: found.usage.inputTokens,
-        output_tokens: found.usage.outputTokens,
-        cache_read_tokens: found.usage.cacheReadTokens,
-        cache_write_tokens: found.usage.cacheWriteTokens,
-        reasoning_tokens: found.usage.reasoningTokens,
-        usage_details: detailsColumn(found.usage),
-        cost_pico: found.costPico,
-        price_version: found.priceVersion,
-        is_cost_simulated: false,
-      })
-      .where('opened_at', '=', call.openedAt)
-      .where('id', '=', call.observationId)
-      .execute();
+): Promise<readonly BudgetWarning[]> {
+  const { runId, reservationId: id } = call;
+  return db.transaction().execute(async (tx) => {
+    const locked = await lockRuns(tx, [{ tenant, runId }]);
+    const charged = await chargeReservations(tx, [{ tenant, runId, id, charge, closedAt: null }]);
+    if (charged.length === 0) return [];
+    if (found !== null) await describeFound(tx, call, found);
+    return moveAbove(tx, charged, await moveCharged(tx, charged, locked));
   });
+}
+
+async function describeFound(tx: Db, call: UnansweredCall, { usage, costPico, priceVersion }: LookedUp): Promise<void> {
+  await tx
+    .updateTable('observations')
+    .set({
+      input_tokens: usage.inputTokens,
+      output_tokens: usage.outputTokens,
+      cache_read_tokens: usage.cacheReadTokens,
+      cache_write_tokens: usage.cacheWriteTokens,
+      reasoning_tokens: usage.reasoningTokens,
+      usage_details: detailsColumn(usage),
+      cost_pico: costPico,
+      price_version: priceVersion,
+      is_cost_simulated: false,
+    })
+    .where('opened_at', '=', call.openedAt)
+    .where('id', '=', call.observationId)
+    .execute();
 }

@@ -1,9 +1,9 @@
 import type { Db } from './database.ts';
-import type { Reserved } from './model-calls.ts';
+import type { Reserved } from './call-types.ts';
 import { closeObservation, type NewObservation, openObservation } from './observations.ts';
 
 /** What an attempt came to that called nobody. */
-type Uncalled = Exclude<Reserved, { readonly kind: 'reserved' }> | { readonly kind: 'summarised' };
+type Uncalled = Exclude<Reserved, { readonly kind: 'reserved' | 'closing' }> | { readonly kind: 'summarised' };
 
 /** Writes down an attempt that called nobody, so that every attempt of a run stands on its receipt, and gives what it came to. */
 export async function noteUncalled<Came extends Uncalled>(
@@ -30,6 +30,11 @@ function describe(uncalled: Uncalled): { readonly outcome: string; readonly mess
         outcome: 'budget-held',
         message: `what ${uncalled.calls} calls without an answer hold of ${uncalled.dimension} leaves too little for the call`,
       };
+    case 'account-refused': {
+      const { account, dimension, because } = uncalled;
+      const message = `the ${dimension} of the ${account.kind} ${account.id} does not bear the call: ${because === 'spent' ? 'it is used up' : 'calls under way hold it'}`;
+      return { outcome: 'budget-refused', message };
+    }
     case 'too-many-calls':
       return { outcome: 'refused', message: `${uncalled.calls} calls of the turn were ${uncalled.what} before` };
   }

@@ -152,14 +152,28 @@ function createDependencies(
   setup: WorkersSetup,
   db: Db,
   worker: string,
-  { onAttemptClosed, onUnknownPrice, onBreaker, onFallback, prices }: ObservedProcess & { readonly prices: PriceBook },
+  {
+    onAttemptClosed,
+    onBudgetWarned,
+    onUnknownPrice,
+    onBreaker,
+    onFallback,
+    prices,
+  }: ObservedProcess & { readonly prices: PriceBook },
 ): ActivityDependencies {
   const { config, agents, env, logger, scripts, telemetry } = setup;
   const failpoint = armFailpoints(env);
   const rehearsals = new Map(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal]])),
   );
-  const stores = createStores(db, { failpoint, onAttemptClosed });
+  const stores = createStores(db, {
+    failpoint,
+    onAttemptClosed,
+    onBudgetWarned: (warning) => {
+      logger.warn(warning, 'a budget is 80 % used');
+      onBudgetWarned(warning);
+    },
+  });
   return {
     stores,
     routing: createRouting({

@@ -74,10 +74,11 @@ async function runActivityOf(
       return { kind: 'perceived', ids: inputs.map((input) => input.id), result, activeMs: activeMs(result) };
     }
     case 'call-model': {
-      const { turn, delta, closing } = decision;
+      const { turn, delta, closing, lastAnswer } = decision;
       const plan = planOf(shell);
       const asked = {
         ...(closing === undefined ? {} : { closing }),
+        ...(lastAnswer === undefined ? {} : { lastAnswer }),
         ...(plan.tier === undefined ? {} : { tier: plan.tier }),
       };
       const summary =

@@ -53,6 +53,7 @@ export function createSubjects(platform: Platform, perdure: Perdure, untilTrue: 
   const subjectOf = (words: readonly string[]): Promise<string> => {
     const [noun, verb] = words;
     if (noun === 'approve') return asking();
+    if (noun === 'budget') return conversation();
     if (words.includes('--from-turn')) return ended();
     if (noun === 'run' && !['show', 'tail', 'ls'].includes(verb ?? '')) return conversation();
     return ended();
@@ -65,11 +66,39 @@ export function createSubjects(platform: Platform, perdure: Perdure, untilTrue: 
         else if (word === 'TOKEN') filled.push(await token());
         else if (word === 'MODEL') filled.push(await model());
         else if (word === 'KEY') filled.push(await unknownEffect());
+        else if (word === 'RESERVATION') filled.push(await heldReservation(platform, await ended()));
         else filled.push(word === '…' ? LOOK_UP : word);
       }
       return filled;
     },
   };
+}
+
+/** Leaves of an ended run what a call without an answer leaves. */
+async function heldReservation({ stores: { db } }: Platform, runId: string): Promise<string> {
+  const id = `held-${Math.random().toString(36).slice(2)}`;
+  const [worst_pico, worst_tokens] = ['1000000000', '1000'];
+  await db
+    .insertInto('budget_reservations')
+    .values({
+      tenant: 'default',
+      id,
+      run_id: runId,
+      turn: 1,
+      summary_key: null,
+      state: 'held',
+      worst_pico,
+      worst_tokens,
+    })
+    .execute();
+  await db
+    .updateTable('budget_accounts')
+    .set({ held_pico: worst_pico, held_tokens: worst_tokens })
+    .where('tenant', '=', 'default')
+    .where('kind', '=', 'run')
+    .where('id', '=', runId)
+    .execute();
+  return id;
 }
 
 async function insertUnknownEffect({ stores }: Platform, runId: string, key: string): Promise<void> {

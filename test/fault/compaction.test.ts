@@ -73,6 +73,7 @@ async function moneyOf({ stores: { db } }: Lab, { workflowId }: Handle) {
   const account = await db
     .selectFrom('budget_accounts')
     .select(['spent_tokens', 'held_tokens'])
+    .where('kind', '=', 'run')
     .where('tenant', '=', TENANT)
     .where('id', '=', workflowId)
     .executeTakeFirstOrThrow();

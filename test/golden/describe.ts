@@ -23,7 +23,7 @@ export function describeDecision(decision: Decision): string {
     case 'perceive':
       return `perceive ${decision.inputs.map(({ id }) => id).join(', ')}`;
     case 'call-model':
-      return `call-model turn ${decision.turn} with ${list(decision.delta)}`;
+      return `call-model turn ${decision.turn} with ${list(decision.delta)}${toldOf(decision)}`;
     case 'compact':
       return `compact turns 1 to ${decision.through}`;
     case 'call-tools':
@@ -57,6 +57,7 @@ function describeRun(run: Run): Readonly<Record<string, string>> {
     'active time': `${run.activeMs} ms`,
     repeated: `${run.repeated.times} times`,
     exhausted: run.exhausted ?? NONE,
+    'closed by': run.closedBy ?? NONE,
     blocked: run.blocked === null ? NONE : `${run.blocked.cause}: ${run.blocked.message}`,
     'unknown effect': run.unknownEffect ?? NONE,
     paused: String(run.isPaused),
@@ -159,4 +160,10 @@ function describeEnd(end: RunEnd): string {
 
 function list(items: readonly string[]): string {
   return items.join(', ') || NONE;
+}
+
+/** What a model call is told beside what is new. */
+function toldOf({ closing, lastAnswer }: Extract<Decision, { kind: 'call-model' }>): string {
+  const told = closing ?? lastAnswer;
+  return told === undefined ? '' : ` (${told})`;
 }

@@ -59,6 +59,7 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
         total: charged(run),
         model: 'm',
         ...dueThrough(input.details),
+        ...closedBy(input.details),
       } as const;
       return { kind: 'model-called', result: reply, activeMs: ACTIVE_MS };
     }
@@ -188,6 +189,7 @@ function planOf(fields: Readonly<Record<string, string>>): RunPlan {
     modelTimeoutMs: 60_000,
     turnsPerExecution: amount('turns-per-execution', 50),
     revisionsMax: fields['revisions'] === undefined ? null : Number(fields['revisions']),
+    ...(fields['holds-back'] === undefined ? {} : { holdsBack: true }),
   };
 }
 
@@ -274,6 +276,13 @@ function toVerdict(text: string, ref: string): CallVerdict {
 }
 
 /** Below a reply: the transcript is long, and a summary should replace the turns through this one. */
+const CLOSED = 'closed by ';
+
+function closedBy(details: readonly string[]): { readonly closedBy?: Dimension } {
+  const line = details.map((detail) => detail.trim()).find((detail) => detail.startsWith(CLOSED));
+  return line === undefined ? {} : { closedBy: line.slice(CLOSED.length) as Dimension };
+}
+
 const LONG = 'long through turn ';
 
 function dueThrough(details: readonly string[]): { readonly compactThrough?: number } {

@@ -38,7 +38,11 @@ export function answer(choices: Choices, run: Run, decision: Performed): Observa
         activeMs: MS,
       };
     case 'call-model':
-      return { kind: 'model-called', result: reply(choices, run, decision), activeMs: MS };
+      return {
+        kind: 'model-called',
+        result: closed(choices, decision, reply(choices, run, decision)),
+        activeMs: MS,
+      };
     case 'compact':
       return { kind: 'compacted', result: compact(choices, run), activeMs: MS };
     case 'call-tools':
@@ -68,7 +72,11 @@ function admitted(choices: Choices, run: Run): Observation {
   if (choices.isRare(20)) return { kind: 'admitted', result: { kind: 'refused', reason: 'not here' } };
   const revisionsMax = choices.oneOf([null, 0, 2]);
   const exit = { goals: choices.oneOf([[], [{ tool: 'addNote' }, { tool: 'checkStock', outcome: 'error' as const }]]) };
-  const plan = samplePlan(choices.isRare(2) ? { revisionsMax } : { revisionsMax, exit });
+  const plan = samplePlan({
+    revisionsMax,
+    ...(choices.isRare(2) ? {} : { exit }),
+    ...(choices.isRare(2) ? { holdsBack: true } : {}),
+  });
   if (run.start.retryOf === undefined) return { kind: 'admitted', result: { kind: 'admitted', plan } };
   const taken = takenUp(choices, run);
   const limits = { ...plan.limits, turns: plan.limits.turns + taken.turn };
@@ -166,6 +174,24 @@ function reply(choices: Choices, run: Run, { turn, closing }: Decision & { kind:
       : { ...call, verdict: { kind: 'answered', ref: resultRef(turn, index) } as const };
   });
   return { kind: 'replied', head, heard, calls, total, model: 'm', ...long, ...asked };
+}
+
+/** The last turn may only answer, and so may a call that would use the money of the last answer. */
+function closed(
+  choices: Choices,
+  { lastAnswer, turn }: Decision & { kind: 'call-model' },
+  result: ModelResult,
+): ModelResult {
+  if (result.kind !== 'replied' || lastAnswer === undefined) return result;
+  const isLast = lastAnswer === 'last-turn' || choices.isRare(10);
+  if (!isLast) return result;
+  const last = { ref: `answer:${turn}`, preview: 'What I have.' };
+  return {
+    ...result,
+    calls: [],
+    answer: last,
+    closedBy: lastAnswer === 'last-turn' ? 'turns' : choices.oneOf(['usd', 'tokens']),
+  };
 }
 
 function repliedCall(choices: Choices, turn: number, index: number): RepliedCall {

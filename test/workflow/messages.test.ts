@@ -269,7 +269,11 @@ describe('messages to a run', () => {
     );
     await update(handle, 'topUpBudget', { topUp: { costPico: '1000000000000' } });
     assert.equal(await answerOf(handle), 'Hi.');
-    const account = platform.db.selectFrom('budget_accounts').select('cap_pico').where('id', '=', handle.workflowId);
+    const account = platform.db
+      .selectFrom('budget_accounts')
+      .select('cap_pico')
+      .where('kind', '=', 'run')
+      .where('id', '=', handle.workflowId);
     assert.deepEqual(await account.executeTakeFirst(), { cap_pico: '1000000001000' });
     const ended = await platform.start('echo', 'Hi.', { limits: { costPico: '1000' }, whenExhausted: 'end' });
     assert.deepEqual((await ended.result()).outcome, { kind: 'budget-exhausted', dimension: 'usd' });

@@ -11,17 +11,17 @@ import type { Fallback, ModelChoice, Tier } from '../../domain/model/model-polic
 import { costOfReply, type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
-import type { RunTotal } from '../../domain/run/results.ts';
-import type { Dimension } from '../../domain/run/run-end.ts';
+import type { BudgetRefused, RunTotal } from '../../domain/run/results.ts';
 import type { Charge } from '../../stores/budget-account.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
 import type { ClosedObservation } from '../../stores/observations.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify } from '../failures.ts';
-import { chargeOfFailure, UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/call-model.ts';
-import { starved, tooManyCalls } from '../model/call-troubles.ts';
+import { chargeOfFailure } from '../model/call-model.ts';
+import { accountRefused, starved, tooManyCalls } from '../model/call-troubles.ts';
 import { parametersOf } from '../model/call-settings.ts';
+import { UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/open-attempt.ts';
 import { attemptId } from '../model/prepare-call.ts';
 import type { Passage } from '../model/routing/passage.ts';
 import { routeTaken } from '../model/routing/run-routed.ts';
@@ -65,8 +65,7 @@ type Asked = {
 };
 
 type Written =
-  | { readonly kind: 'summary'; readonly ref: string; readonly text: string; readonly total: RunTotal }
-  | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal };
+  { readonly kind: 'summary'; readonly ref: string; readonly text: string; readonly total: RunTotal } | BudgetRefused;
 
 /**
  * Summarises one piece of a transcript, with the money of a model call: reserved before, settled after, kept under what was asked, so that no attempt pays
@@ -87,6 +86,10 @@ export async function summarise(dependencies: ActivityDependencies, job: Summary
       return reserved;
     case 'budget-held':
       throw starved(job, reserved);
+    case 'account-refused':
+      return accountRefused(reserved);
+    case 'closing':
+      return { kind: 'budget-refused', dimension: reserved.dimension, total: reserved.total };
     case 'too-many-calls': {
       if (reserved.what === 'unanswered') throw tooManyCalls(job, reserved);
       const ref = await write(dependencies, job, asked, extract(job, asked));

@@ -1,49 +1,28 @@
 import { activityInfo, Context } from '@temporalio/activity';
-import { ATTACHMENTS_BYTES_MAX, fileBytes } from '../../domain/model/attachment.ts';
-import { costOf, costOfReply, worstCost } from '../../domain/model/price.ts';
+import { costOf, costOfReply } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { dueAfterReply } from '../../domain/memory/compaction-due.ts';
-import { isTooLongForCertain } from '../../domain/memory/context-room.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
-import type { ModelResult } from '../../domain/run/results.ts';
+import type { BudgetRefused, ModelResult } from '../../domain/run/results.ts';
 import type { Charge } from '../../stores/budget-account.ts';
 import type { StoredReply } from '../../stores/database.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify, isDatabaseAway } from '../failures.ts';
 import { untilStored } from '../until-stored.ts';
-import { notKept, starved, tooManyCalls, tooManyFiles } from './call-troubles.ts';
+import { notKept } from './call-troubles.ts';
 import { invokeModel, type ModelReply } from './invoke-model.ts';
 import { ModelReplyError } from './model-errors.ts';
 import { keepReply } from './keep-reply.ts';
-import {
-  attemptId,
-  type Call,
-  contextTooLong,
-  fileTokensMax,
-  fixedBytesOf,
-  tooLong,
-  type TooLong,
-} from './prepare-call.ts';
+import { attemptId, type Call, contextTooLong, fileTokensMax, fixedBytesOf, type TooLong } from './prepare-call.ts';
+import { openAttempt } from './open-attempt.ts';
 import { cacheRequestOf } from './prompt-cache.ts';
 import { settleEarlier } from './settle-earlier.ts';
 import { parametersOf } from './call-settings.ts';
-import { routeTaken, type RoutedCall, runRouted } from './routing/run-routed.ts';
+import { type RoutedCall, runRouted } from './routing/run-routed.ts';
 import { withOutputContract } from '../../domain/model/output-contract.ts';
 import { traceChat } from './trace-chat.ts';
-
-/** Paid replies of one turn that were of no use, before the run gives up: a model that breaks off this often will not answer. */
-export const UNUSABLE_CALLS_MAX = 8;
-
-/**
- * Calls of one turn without an answer before the run is blocked. Once it is, the calls go on every half minute, and only the budget bounds
- * what they may cost: a provider that is away for an hour ends no run.
- */
-export const UNANSWERED_CALLS_MAX = 8;
-
-/** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
-const BYTES_PER_NODE = 64;
 
 /**
  * Makes one model call of a run: reserves its worst case, calls, keeps the reply, settles what it cost. A reply that was paid for is kept
@@ -55,21 +34,17 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     await dependencies.failpoint('model:before-reserve');
     const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
     await askAboutEarlier(dependencies, call);
-    const reserved = await reserve(dependencies, call, attempt.reservationId);
-    if (reserved.kind === 'replied') {
-      dependencies.streams?.settled(facts.id);
-      return { ...reserved.reply, total: reserved.total };
+    const opened = await openAttempt(dependencies, call, attempt.reservationId, input.lastAnswer ?? null);
+    if (opened.kind === 'result') {
+      if (opened.result.kind === 'replied') dependencies.streams?.settled(facts.id);
+      return opened.result;
     }
-    if (reserved.kind === 'budget-refused') return reserved;
-    if (reserved.kind === 'too-long') return contextTooLong(call, reserved);
-    if (reserved.kind === 'budget-held') throw starved(call, reserved);
-    if (reserved.kind === 'too-many-calls') throw tooManyCalls(call, reserved);
     await dependencies.failpoint('model:reserved');
-    const { observation } = reserved;
-    const reply = await invoke(dependencies, call, { ...attempt, observation });
-    if ('kind' in reply) return contextTooLong(call, reply);
+    const { observation } = opened;
+    const reply = await invoke(dependencies, opened.call, { ...attempt, observation });
+    if ('kind' in reply) return isTooLong(reply) ? contextTooLong(opened.call, reply) : reply;
     await dependencies.failpoint('model:replied');
-    const result = await keep(dependencies, call, { ...attempt, observation }, reply);
+    const result = await keep(dependencies, opened.call, { ...attempt, observation }, reply);
     dependencies.streams?.settled(facts.id);
     await dependencies.failpoint('model:settled');
     return result;
@@ -91,7 +66,8 @@ async function keep(
   const charge: Charge = { kind: 'settled', costPico: details.costPico, tokens: totalTokens(reply.usage) };
   try {
     return await untilStored(async () => {
-      const kept = await withCompaction(dependencies, call, reply, await keepReply(dependencies, call, reply));
+      const stored = await withCompaction(dependencies, call, reply, await keepReply(dependencies, call, reply));
+      const kept = call.closedBy === undefined ? stored : { ...stored, closedBy: call.closedBy };
       const closed = { outcome: 'replied', ...details };
       const settled = await modelCalls.settle(call.tenant, attempt, charge, closed, kept);
       return { ...(settled.reply ?? kept), total: settled.total };
@@ -112,49 +88,15 @@ async function askAboutEarlier({ stores, models }: ActivityDependencies, call: C
   await settleEarlier(stores, lookUp, { tenant, runId: facts.id, modelId: resolved.id, price });
 }
 
-async function reserve({ stores, settings }: ActivityDependencies, call: Call, id: string) {
-  const { tenant, turn, facts, choice, resolved } = call;
-  const { bytes, nodes } = await stores.transcripts.sizeOf(tenant, facts.scope, call.prompt);
-  if (isTooLongForCertain(choice, bytes)) return tooLong(call, bytes);
-  if (fileBytes(call.parts) > ATTACHMENTS_BYTES_MAX) throw tooManyFiles(call);
-  const bound = {
-    inputTokens: bytes + fixedBytesOf(call) + (nodes + 1) * BYTES_PER_NODE + fileTokensMax(call),
-    outputTokens: choice.outputTokensMax,
-  };
-  return stores.modelCalls.reserve(
-    tenant,
-    {
-      id,
-      worstPico: worstCost(call.price, bound),
-      worstTokens: bound.inputTokens + bound.outputTokens,
-      unusableMax: UNUSABLE_CALLS_MAX,
-      unansweredMax: call.isPatient ? Number.POSITIVE_INFINITY : UNANSWERED_CALLS_MAX,
-    },
-    {
-      id,
-      runId: facts.id,
-      agent: facts.agent,
-      turn,
-      callIndex: null,
-      kind: 'model',
-      name: resolved.id,
-      release: facts.release,
-      attempt: activityInfo().attempt,
-      worker: settings.worker,
-      route: routeTaken(call),
-    },
-  );
-}
-
 /**
  * Calls the model; when that fails, settles what is known of the attempt's cost before the failure goes on. That the prompt is too long is no
- * failure: a shorter one may pass.
+ * failure: a shorter one may pass. A last answer that is none was the last try.
  */
 async function invoke(
   { stores, spans, streams }: ActivityDependencies,
   call: RoutedCall,
   attempt: ModelAttempt,
-): Promise<ModelReply | TooLong> {
+): Promise<ModelReply | TooLong | BudgetRefused> {
   const request = {
     instructions: withOutputContract(call.release.instructions, call.release.output),
     parts: call.parts,
@@ -163,6 +105,7 @@ async function invoke(
     requestId: attempt.reservationId,
     cache: cacheRequestOf(call),
     fileTokensMax: fileTokensMax(call),
+    ...(call.closedBy === undefined ? {} : { answersOnly: true as const }),
     ...(call.choice.temperature === undefined ? {} : { temperature: call.choice.temperature }),
     settings: {
       parameters: parametersOf(call.choice),
@@ -195,6 +138,10 @@ async function invoke(
     // that is known is worth waiting for, because nobody else knows it.
     await (charge.kind === 'settled' ? untilStored(settle) : settle()).catch(() => undefined);
     if (failure.isTooLong === true) return { kind: 'too-long', message: failure.message };
+    if (call.closedBy !== undefined && error instanceof ModelReplyError) {
+      const total = await stores.budgets.totalOf(call.tenant, attempt.runId);
+      return { kind: 'budget-refused', dimension: call.closedBy, total };
+    }
     throw error;
   }
 }
@@ -236,4 +183,8 @@ async function withCompaction(
   const tokens = usageEstimated ? null : totalTokens(usage);
   const through = dueAfterReply(call.home, nodes, fixedBytesOf(call), tokens);
   return through === null ? kept : { ...kept, compactThrough: through };
+}
+
+function isTooLong(reply: TooLong | BudgetRefused): reply is TooLong {
+  return reply.kind === 'too-long';
 }

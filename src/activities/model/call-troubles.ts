@@ -3,7 +3,9 @@ import { ATTACHMENTS_BYTES_MAX, fileBytes } from '../../domain/model/attachment.
 import { formatUsd } from '../../domain/model/price.ts';
 import type { Dimension } from '../../domain/run/run-end.ts';
 import type { Held } from '../../stores/budget-account.ts';
-import { toApplicationFailure } from '../failures.ts';
+import type { BudgetRefused } from '../../domain/run/results.ts';
+import type { Reserved } from '../../stores/call-types.ts';
+import { type Failure, toApplicationFailure } from '../failures.ts';
 import type { Call } from './prepare-call.ts';
 
 /** Makes the failure of a run whose files are more than a model is sent at once. */
@@ -40,6 +42,41 @@ export function starved(
     { cause: 'model-error', disposition: 'mendable', message, mend, sent: 'no' },
     { retryable: false },
   );
+}
+
+/**
+ * Says that an account above the run does not bear a call. A run for which somebody tops up waits, as blocked, and goes on by itself when the account is
+ * topped up or its period turns; every other one ends with what there is. Where calls under way hold the rest, both wait for these.
+ *
+ * @throws ApplicationFailure `model-quota`
+ */
+export function accountRefused({
+  because,
+  waits,
+  dimension,
+  account,
+  total,
+}: Reserved & { readonly kind: 'account-refused' }): BudgetRefused {
+  const name = `${account.kind} ${account.id}`;
+  if (because === 'spent' && !waits) return { kind: 'budget-refused', dimension, total, account: name };
+  const isMoney = dimension === 'usd';
+  const cap = isMoney ? `${formatUsd(account.capPico ?? 0n)} USD` : `${account.capTokens ?? 0n} tokens`;
+  const span = account.period === 'total' ? '' : ` a ${account.period}`;
+  const tenant = ['conversation', 'user'].includes(account.kind) ? ` --tenant ${account.tenant}` : '';
+  const topUp = `perdure budget top-up ${name}${tenant} ${isMoney ? '--usd 5' : '--tokens 100000'}`;
+  const message =
+    because === 'spent'
+      ? `${name} has used up its cap of ${cap}${span}`
+      : `calls under way or without an answer hold what is left of the cap of ${cap}${span} of ${name}`;
+  const turns = account.period === 'total' ? '' : ` It also goes on when the ${account.period} turns.`;
+  const mend =
+    because === 'spent' ? `Raise it: ${topUp}.${turns}` : `See them: perdure budget held. Or raise it: ${topUp}.`;
+  const disposition = because === 'spent' ? 'mendable' : 'transient';
+  return raise({ cause: 'model-quota', disposition, message, mend, sent: 'no' });
+}
+
+function raise(failure: Failure): never {
+  throw toApplicationFailure(failure, { retryable: failure.disposition === 'transient' });
 }
 
 /** Makes the failure of a reply that could not be kept. */

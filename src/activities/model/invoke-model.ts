@@ -44,6 +44,8 @@ export type ModelRequest = {
   readonly temperature?: number;
   /** How it is to be answered, besides. */
   readonly settings?: CallSettings;
+  /** The reply may only be an answer: tools are described as before, so that the prefix is the cached one, and none can be called. It may be cut. */
+  readonly answersOnly?: true;
   /** The most tokens that the files among the parts can cost. */
   readonly fileTokensMax?: number;
   /** Our name for the call, sent as `x-client-request-id`, so that the provider's log can be asked about it. */
@@ -94,9 +96,12 @@ export async function invokeModel(
     );
     const raw = await readReply(stream, resolved, [request.instructions, request.parts], listen);
     const usage = normaliseUsage(resolved.wire, raw.finish.usage, resolved.provider);
-    const stopReason = stopReasonOf(raw, resolved, usage);
+    const blocks = request.answersOnly === true ? raw.blocks.filter(({ kind }) => kind !== 'tool-call') : raw.blocks;
+    const isCut = request.answersOnly === true && raw.finish.reason === 'length';
+    const finish = isCut ? { ...raw.finish, reason: 'stop' as const } : raw.finish;
+    const stopReason = stopReasonOf({ ...raw, blocks, finish }, resolved, usage);
     return {
-      parts: toParts(raw.blocks, request.parts, names),
+      parts: toParts(blocks, request.parts, names),
       usage: usage ?? usageBound(request),
       usageEstimated: usage === null,
       stopReason,
@@ -144,6 +149,7 @@ function callOptions(
       hasTools: tools.length > 0,
     }),
     ...(tools.length === 0 ? {} : { tools: buildTools(tools) }),
+    ...(tools.length > 0 && request.answersOnly === true ? { toolChoice: { type: 'none' as const } } : {}),
     ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
     ...(request.requestId === undefined ? {} : { headers: { 'x-client-request-id': request.requestId } }),
     // Models of our own play on the transcript itself; other providers never see it in this form.

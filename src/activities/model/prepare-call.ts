@@ -12,6 +12,7 @@ import type { Release } from '../../domain/release/release.ts';
 import type { ClosingReason } from '../../domain/run/early-exit.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
 import type { ModelResult } from '../../domain/run/results.ts';
+import type { Dimension } from '../../domain/run/run-end.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { withRecalled } from '../memory/recall.ts';
@@ -44,6 +45,9 @@ export type Call = Route & {
   readonly release: Release;
   /** References of the delta that the prompt ends with. */
   readonly heard: number;
+  /** Head of the transcript before this turn's delta, and what the delta adds. */
+  readonly head: string | null;
+  readonly delta: readonly string[];
   /** The transcript before this turn's delta. */
   readonly history: readonly ChainNode[];
   /** Head of the prompt: the transcript with this turn's delta. */
@@ -53,6 +57,8 @@ export type Call = Route & {
   readonly isPatient: boolean;
   /** Set where the model is asked for its closing answer, and why. */
   readonly closing?: ClosingReason;
+  /** Set where the reply is the run's last answer: what is used up. */
+  readonly closedBy?: Dimension;
 };
 
 /** Reads what a call needs: the release, the transcript with the delta, and the model that is to answer. */
@@ -61,7 +67,8 @@ export async function prepareCall(dependencies: ActivityDependencies, input: Cal
   const { tenant, turn } = input;
   const facts = await stores.runs.factsOf(tenant, agentRunIdOfActivity());
   const release = await stores.releases.get(facts.release);
-  const route = await chooseRoute(dependencies, release, { isNearCap: false, ...tierOfInput(input) });
+  const isNearCap = await stores.budgets.isNearCap(tenant, facts.id);
+  const route = await chooseRoute(dependencies, release, { isNearCap, ...tierOfInput(input) });
   const history = await stores.transcripts.readNodes(tenant, facts.scope, input.head);
   const recalled = await withRecalled(stores, { tenant, scope: facts.scope }, history, input.delta);
   const delta = await withClosingWords(stores, { tenant, scope: facts.scope }, recalled, input.closing);
@@ -75,6 +82,8 @@ export async function prepareCall(dependencies: ActivityDependencies, input: Cal
     release,
     ...route,
     heard: input.delta.length,
+    head: input.head,
+    delta,
     history,
     prompt,
     parts,

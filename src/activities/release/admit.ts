@@ -15,6 +15,7 @@ import type { RetryOf } from '../../domain/run/start.ts';
 import type { EndedRun } from '../../stores/ended-runs.ts';
 import type { StandingRun } from '../../stores/runs.ts';
 import { buildRelease } from './agent-release.ts';
+import { runAccountsOf } from './run-accounts.ts';
 import { type Admitting, takeUp } from './take-up.ts';
 import { takeOver } from './take-over.ts';
 
@@ -63,6 +64,7 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
       keyHash: contentHash([tenant, start.kind, start.startKey]),
       plan: { ...buildPlan(agent, release, releaseId, settings, start.limits ?? {}), ...plannedTier(release, start) },
       deadlineAt: start.deadlineAt,
+      accounts: await runAccountsOf(stores, id, start),
       ...head,
     });
     await failpoint('run:admitted');
@@ -107,6 +109,7 @@ async function admitRetry(
       limits: { ...plan.limits, turns: Math.min(plan.limits.turns + taken.turn, LIMITS.turnsMax) },
     },
     deadlineAt: start.deadlineAt,
+    accounts: await runAccountsOf(stores, id, start),
     retry: { of: run.id, taken },
   });
   return resultOf(admitted);
@@ -151,6 +154,7 @@ function buildPlan(
     turnsPerExecution: Math.min(settings.turnsPerExecution, LIMITS.turnsPerExecution),
     revisionsMax: release.reflection?.revisionsMax ?? null,
     exit: { goals: release.exit ?? [] },
+    holdsBack: true,
   };
 }
 

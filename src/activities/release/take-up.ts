@@ -23,7 +23,7 @@ export async function takeUp(
   successorId: string,
 ): Promise<TakenUp> {
   const { endedRuns } = dependencies.stores;
-  const { runId, fromTurn } = retryOf;
+  const { runId } = retryOf;
   const run = await endedRuns.find(tenant, runId);
   if (run === null) return refuse(`there is no run ${runId} in tenant ${tenant} that could be taken up`);
   if (run.end === null) return refuse(`run ${runId} has not ended, so it cannot be taken up; stop it first`);
@@ -33,6 +33,8 @@ export async function takeUp(
     );
   }
   const stop = await endedRuns.stopOf(tenant, run);
+  // A last answer was given because nothing more could be done: who takes the run up wants more.
+  const fromTurn = retryOf.fromTurn ?? (stop.isClosed ? stop.turn : undefined);
   if (fromTurn !== undefined && !(Number.isInteger(fromTurn) && fromTurn >= 1 && fromTurn <= stop.turn + 1)) {
     return refuse(
       `run ${runId} has ${stop.turn} turns, so it can be taken up from turn 1 to ${stop.turn + 1}, not ${fromTurn}`,
@@ -51,7 +53,7 @@ async function fromStop(
   tenant: string,
   { run, stop, admitting, successorId }: Stopped,
 ): Promise<TakenUp> {
-  const { open: _open, ...rest } = stop;
+  const { open: _open, isClosed: _isClosed, ...rest } = stop;
   const inputs = stop.inputs.flatMap((ref) => ref ?? []);
   if (inputs.length < stop.inputs.length) {
     const again = stop.turn === 0 ? 'start a new run' : `take it up from turn ${stop.turn} or an earlier one`;

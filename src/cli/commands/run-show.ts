@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { MessagePart } from '../../domain/model/message-part.ts';
+import { isNearCap } from '../../domain/policy/budget.ts';
 import { cacheShareOf } from '../../domain/run/cache-share.ts';
 import type { RejectedMessage } from '../../domain/run/views.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { addRunArgument, findRunTenant } from '../find-run.ts';
 import { runLink } from '../find-servers.ts';
+import { accountData } from '../format/budget.ts';
 import { formatRun, type RunView } from '../format/run.ts';
 import { formatAudit, formatPart } from '../format/transcript.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
@@ -83,6 +85,7 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
     deferred: await reader.deferredCalls(tenant, { agentRunId: id }),
     rejected: run.end === null ? await rejectedMessages(runs, id) : null,
     question: run.phase === 'waiting' ? await openQuestion(runs, id) : null,
+    budgets: (await runs.stores.budgets.ofRun(tenant, id)).filter(isNearCap).map(accountData),
     webUi,
   };
   const transcript = await readTranscript(runs, tenant, id, options);

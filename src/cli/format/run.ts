@@ -9,6 +9,7 @@ import type {
   RunRecord,
   TimelineEntry,
 } from '../../domain/schemas/run-records.ts';
+import { type AccountData, formatNear } from './budget.ts';
 import { formatTimeline } from './timeline.ts';
 import { formatCost, formatCount, formatDuration, formatMoment, oneLine, plain } from './units.ts';
 import { respell, spellCommand } from '../spell-command.ts';
@@ -26,6 +27,8 @@ export type RunView = {
   readonly rejected: readonly RejectedMessage[] | null;
   /** What the run asks the person it works for; null where it asks nothing, or no worker could tell. */
   readonly question: string | null;
+  /** Accounts of the run that have used up 80 % of a cap. */
+  readonly budgets?: readonly AccountData[];
   readonly webUi: string | null;
 };
 
@@ -49,6 +52,7 @@ export function formatRun(view: RunView): string {
       ({ kind, problem }) => `Refused a message (${inWordsOfPeople(kind)}): ${oneLine(inWordsOfPeople(problem))}`,
     ),
   );
+  if (view.budgets !== undefined && view.budgets.length > 0) blocks.push(formatNear(view.budgets));
   if (run.blocked !== null) blocks.push(formatBlocked(run.id, run.blocked));
   if (answer !== null) blocks.push(`Answer\n${indent(plain(answer))}`);
   if (webUi !== null) blocks.push(`Web UI  ${webUi}`);
@@ -76,6 +80,8 @@ export function formatOutcome(outcome: Outcome): string {
       if (outcome.reason === outcome.kind) return outcome.kind;
       return `${outcome.kind}: ${oneLine(outcome.reason)}`;
     case 'budget-exhausted':
+      if (outcome.account !== undefined)
+        return `budget-exhausted (${outcome.dimension} of ${oneLine(outcome.account)})`;
       return `budget-exhausted (${outcome.dimension})`;
   }
 }

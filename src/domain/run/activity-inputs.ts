@@ -1,5 +1,6 @@
 import type { Tier } from '../model/model-policy.ts';
 import type { ClosingReason } from './early-exit.ts';
+import type { LastAnswer } from './last-answer.ts';
 import type { CallArguments } from './results.ts';
 import type { Phase } from './phase.ts';
 import type { RunEnd } from './run-end.ts';
@@ -23,6 +24,7 @@ export type CallModelInput = OfRun & {
   readonly delta: readonly string[];
   /** Set where the model is asked for its closing answer, and why. */
   readonly closing?: ClosingReason;
+  readonly lastAnswer?: LastAnswer;
   /** Tier that answers, as the plan has it. */
   readonly tier?: Tier;
 };

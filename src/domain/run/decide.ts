@@ -2,6 +2,7 @@ import { utf8Bytes } from '../json.ts';
 import type { Decision, HumanWait } from './decision.ts';
 import { isDeferred, nextCall } from './deferred-calls.ts';
 import { closedOutcome, closingOf, exitReasonOf } from './early-exit.ts';
+import { lastAnswerOf } from './last-answer.ts';
 import { LIMITS } from './limits.ts';
 import type { RunPlan } from './plan.ts';
 import type { Dimension, Outcome, RunEnd } from './run-end.ts';
@@ -30,6 +31,7 @@ export function decide(run: Run, { isHistoryLong, now }: Surroundings): Decision
   if (run.waiting.length > 0) return { kind: 'perceive', inputs: nextInputs(run) };
   if (run.unknownEffect !== null) return waitFor({ kind: 'unknown-effect', effectKey: run.unknownEffect });
 
+  if (run.closedBy) return end(run, exhaustedBy(run, run.closedBy));
   const call = nextCall(run.calls);
   const dimension =
     run.exhausted ?? (call === undefined ? usedByTurn(run, run.plan) : usedByCalls(run, run.plan, call));
@@ -37,7 +39,7 @@ export function decide(run: Run, { isHistoryLong, now }: Surroundings): Decision
   if (dimension !== null && !hasAnswer) {
     const canTopUp = run.turn < LIMITS.turnsMax;
     if (run.start.whenExhausted === 'wait' && canTopUp) return waitFor({ kind: 'top-up', dimension });
-    return end(run, { kind: 'budget-exhausted', dimension });
+    return end(run, exhaustedBy(run, dimension));
   }
   if (call !== undefined) return answerCall(run, run.plan, call);
   if (hasAnswer) {
@@ -54,11 +56,14 @@ export function decide(run: Run, { isHistoryLong, now }: Surroundings): Decision
   if (run.compaction?.kind === 'due' && run.head !== null && isCompactionLeft) {
     return { kind: 'compact', turn: run.turn, head: run.head, through: run.compaction.through };
   }
+  // A closing call is the last answer itself.
+  const lastAnswer = closing === null ? lastAnswerOf(run, run.plan) : null;
   return {
     kind: 'call-model',
     turn: run.turn + 1,
     delta: deltaOf(run),
     ...(closing === null ? {} : { closing }),
+    ...(lastAnswer === null ? {} : { lastAnswer }),
   };
 }
 
@@ -116,6 +121,11 @@ function usedByTurn(run: Run, { limits }: RunPlan): Dimension | null {
   if (run.total.tokens >= limits.tokens) return 'tokens';
   if (BigInt(run.total.costPico) >= BigInt(limits.costPico)) return 'usd';
   return run.activeMs >= limits.activeMs ? 'active-time' : null;
+}
+
+function exhaustedBy({ exhaustedAccount }: Run, dimension: Dimension): Outcome {
+  const account = exhaustedAccount ? { account: exhaustedAccount } : {};
+  return { kind: 'budget-exhausted', dimension, ...account };
 }
 
 function stopOutcome(run: Run): Outcome {

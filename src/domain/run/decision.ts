@@ -1,4 +1,5 @@
 import type { ClosingReason } from './early-exit.ts';
+import type { LastAnswer } from './last-answer.ts';
 import type { RunEnd } from './run-end.ts';
 import type { DeferredCall, PendingCall, WaitingInput } from './run.ts';
 
@@ -12,6 +13,7 @@ export type Decision =
       readonly delta: readonly string[];
       /** Set where the model is to close, and why. */
       readonly closing?: ClosingReason;
+      readonly lastAnswer?: LastAnswer;
     }
   | { readonly kind: 'compact'; readonly turn: number; readonly head: string; readonly through: number }
   | { readonly kind: 'call-tools'; readonly turn: number; readonly calls: readonly PendingCall[] }

@@ -6,7 +6,14 @@ import { LIMITS } from './limits.ts';
 import { evolveRepeats } from './repeats.ts';
 import type { Observation } from './observation.ts';
 import { receiveMessage } from './receive-message.ts';
-import type { ActivityTrouble, ApprovalResult, CompactResult, ModelResult, PerceiveResult } from './results.ts';
+import type {
+  ActivityTrouble,
+  ApprovalResult,
+  BudgetRefused,
+  CompactResult,
+  ModelResult,
+  PerceiveResult,
+} from './results.ts';
 import type { PendingCall, Run } from './run.ts';
 import { takeOver } from './taken.ts';
 import { topUpLimits } from './top-up.ts';
@@ -114,7 +121,7 @@ function evolvePerceived(run: Run, ids: readonly string[], result: PerceiveResul
 
 function evolveModelCalled(run: Run, result: ModelResult): Run {
   if (result.kind === 'budget-refused') {
-    return { ...run, blocked: null, total: result.total, exhausted: result.dimension };
+    return { ...run, blocked: null, ...exhaustion(result) };
   }
   if (result.kind === 'context-too-long') return evolveTooLong(run, result);
   const turn = run.turn + 1;
@@ -141,6 +148,7 @@ function evolveModelCalled(run: Run, result: ModelResult): Run {
     isAnswered: result.answer !== undefined && unheard.length === 0,
     isReflected: false,
     total: result.total,
+    ...(result.closedBy === undefined ? {} : { closedBy: result.closedBy }),
   };
   if (result.misfit !== undefined) return evolveMisfit(next, result.misfit);
   const { repairs: _, ...fitting } = next;
@@ -158,6 +166,10 @@ function evolveMisfit(run: Run, misfit: string): Run {
   return { ...run, repairs: (run.repairs ?? 0) + 1, waiting: [...run.waiting, guidance] };
 }
 
+function exhaustion({ total, dimension, account }: BudgetRefused): Partial<Run> {
+  return { total, exhausted: dimension, ...(account === undefined ? {} : { exhaustedAccount: account }) };
+}
+
 /** A prompt that does not fit is compacted once; when that is not enough, or there is nothing to compact, the run cannot go on. */
 function evolveTooLong(run: Run, { message, compactThrough }: ModelResult & { kind: 'context-too-long' }): Run {
   const isTried = run.compaction?.kind === 'tried';
@@ -170,7 +182,7 @@ function evolveTooLong(run: Run, { message, compactThrough }: ModelResult & { ki
 
 function evolveCompacted(run: Run, result: CompactResult): Run {
   if (result.kind === 'budget-refused') {
-    return { ...run, blocked: null, total: result.total, exhausted: result.dimension };
+    return { ...run, blocked: null, ...exhaustion(result) };
   }
   const isRetry = run.compaction?.kind === 'due' && run.compaction.was === 'refused';
   const compaction = isRetry ? ({ kind: 'tried' } as const) : null;

@@ -36,4 +36,6 @@ export type RunPlan = {
   readonly exit?: ExitPlan;
   /** Tier that answers, where the start of the run asked for one or the release uses another than standard. */
   readonly tier?: Tier;
+  /** Whether the run keeps back what its last answer costs. Missing in plans of builds that ended without one. */
+  readonly holdsBack?: true;
 };

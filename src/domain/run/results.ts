@@ -74,15 +74,24 @@ export type ModelResult =
       readonly compactThrough?: number;
       /** Set when the model was asked for its closing answer, and why. */
       readonly closing?: ClosingReason;
+      /** Set where the reply is the run's last answer: what was used up. */
+      readonly closedBy?: Dimension;
     }
-  | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal }
+  | BudgetRefused
   /** The prompt does not fit, and nothing was paid. `compactThrough` is null when there is nothing that a summary could replace. */
   | { readonly kind: 'context-too-long'; readonly message: string; readonly compactThrough: number | null };
 
 /** `head` is that of a transcript in which a summary stands for the turns that were to be replaced. */
 export type CompactResult =
-  | { readonly kind: 'compacted'; readonly head: string; readonly total: RunTotal }
-  | { readonly kind: 'budget-refused'; readonly dimension: Dimension; readonly total: RunTotal };
+  { readonly kind: 'compacted'; readonly head: string; readonly total: RunTotal } | BudgetRefused;
+
+/** `account` names the account above the run that does not bear the call, as `tenant acme`; missing where it is the run's own. */
+export type BudgetRefused = {
+  readonly kind: 'budget-refused';
+  readonly dimension: Dimension;
+  readonly total: RunTotal;
+  readonly account?: string;
+};
 
 /** `error` and `rejected` are results the model reads; `unknown` stops the run's writes until a person decides. */
 export type ToolOutcome = 'ok' | 'error' | 'already-done' | 'unknown';

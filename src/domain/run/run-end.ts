@@ -9,7 +9,8 @@ export type Outcome =
   | { readonly kind: 'completed' }
   | { readonly kind: 'failed'; readonly cause: Cause; readonly message: string }
   | { readonly kind: 'cancelled'; readonly reason: string }
-  | { readonly kind: 'budget-exhausted'; readonly dimension: Dimension }
+  /** `account` names the account above the run that was used up; missing where it was the run's own limit. */
+  | { readonly kind: 'budget-exhausted'; readonly dimension: Dimension; readonly account?: string }
   | { readonly kind: 'expired' }
   | { readonly kind: 'refused'; readonly reason: string };
 

@@ -118,6 +118,10 @@ export type Run = {
   readonly toolCalls: number;
   readonly activeMs: number;
   readonly exhausted: Dimension | null;
+  /** Account above the run that is used up, where it is not the run's own. */
+  readonly exhaustedAccount?: string | null;
+  /** What was used up when the run gave its last answer; set, it ends with that. */
+  readonly closedBy?: Dimension | null;
   readonly blocked: Blocked | null;
   readonly unknownEffect: string | null;
   /** How often someone said `retry`: one that comes while a call is under way must not be lost. */

@@ -8,6 +8,8 @@ export function topUpLimits(run: Run, topUp: TopUp): Run {
   return {
     ...run,
     exhausted: null,
+    ...(run.exhaustedAccount ? { exhaustedAccount: null } : {}),
+    ...(run.closedBy ? { closedBy: null } : {}),
     plan: {
       ...run.plan,
       limits: {

@@ -55,6 +55,11 @@ export const METRICS = {
     help: 'Model calls that another model was asked to make; the label model is the one that should have been asked.',
     labels: ['agent', 'model', 'why'],
   },
+  perdure_budget_warnings_total: {
+    type: 'counter',
+    help: 'Budget accounts that have used up 80 % of a cap, once per account and period.',
+    labels: ['kind'],
+  },
   perdure_tool_calls_total: {
     type: 'counter',
     help: 'Attempts at tool calls that were closed.',

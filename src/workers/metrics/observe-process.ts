@@ -5,6 +5,7 @@ import type { OnFallback } from '../../activities/model/routing/create-routing.t
 import type { OnBreaker } from '../../activities/model/routing/process-breakers.ts';
 import type { ListenAddress } from '../../runtime/config.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import type { OnBudgetWarned } from '../../stores/charge-calls.ts';
 import type { PoolUse } from '../../stores/database.ts';
 import type { OnAttemptClosed } from '../../stores/observations.ts';
 import { countUnknownPrice } from '../report-prices.ts';
@@ -23,6 +24,7 @@ export type ObservedProcess = {
   readonly onUnknownPrice: (unknown: UnknownPrice) => void;
   readonly onBreaker: OnBreaker;
   readonly onFallback: OnFallback;
+  readonly onBudgetWarned: OnBudgetWarned;
   /** What the process's workers wrap around activities. */
   readonly activityInterceptors: (factsOf: FactsOf) => ActivityInterceptorsFactory[];
   /** Says that the workers are there; with `watches` it also looks after all runs. */
@@ -57,6 +59,7 @@ const UNOBSERVED: ObservedProcess = {
   onUnknownPrice: () => undefined,
   onBreaker: () => undefined,
   onFallback: () => undefined,
+  onBudgetWarned: () => undefined,
   activityInterceptors: () => [],
   begin: () => undefined,
   stopping: () => undefined,
@@ -81,6 +84,7 @@ async function observe(address: ListenAddress, setup: ProcessSetup): Promise<Obs
     onUnknownPrice: (unknown) => countUnknownPrice(metrics, unknown),
     onBreaker: (model, state) => metrics.count('perdure_model_breaker_changes_total', { model, state }),
     onFallback: (agent, { from, why }) => metrics.count('perdure_model_fallbacks_total', { agent, model: from, why }),
+    onBudgetWarned: ({ kind }) => metrics.count('perdure_budget_warnings_total', { kind }),
     activityInterceptors: (factsOf) => {
       const measure = measureActivities(metrics, factsOf);
       return [(context) => ({ inbound: measure(context) })];

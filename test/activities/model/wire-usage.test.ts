@@ -160,8 +160,7 @@ const CASES: readonly Case[] = [
   {
     id: 'openai:gpt-audio',
     wire: 'openai-chat',
-    model: (baseUrl, model) =>
-      wireModel({ provider: 'openai', model, baseUrl, apiKey, fetch: globalThis.fetch }),
+    model: (baseUrl, model) => wireModel({ provider: 'openai', model, baseUrl, apiKey, fetch: globalThis.fetch }),
     events: [
       chunk({
         prompt_tokens: 100,
@@ -230,7 +229,16 @@ describe('the usage of a wire', () => {
       events = written;
       const [provider = '', name = ''] = id.split(':');
       const model = await makeModel(baseUrl, name);
-      const resolved = { model, id, provider, credential: provider, wire, keyName: null, price: null, simulated: false };
+      const resolved = {
+        model,
+        id,
+        provider,
+        credential: provider,
+        wire,
+        keyName: null,
+        price: null,
+        simulated: false,
+      };
       const asked = { instructions: 'Answer.', parts: [], tools: [], outputTokensMax: 100 };
       const parts = [{ kind: 'user-text', text: 'Hello' }] as const;
       const reply = await invokeModel(resolved, { ...asked, parts }, AbortSignal.timeout(20_000));

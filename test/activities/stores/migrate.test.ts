@@ -35,6 +35,7 @@ describe('migrations', () => {
         '0005-conversation',
         '0009-open-rows',
         '0010-message-files',
+        '0011-budgets',
         '0013-model-routing',
         '0014-streams',
         '0015-usage-details',

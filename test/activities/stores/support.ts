@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import type { RunPlan } from '../../../src/domain/run/plan.ts';
+import type { RunAccounts } from '../../../src/stores/budget-chain.ts';
 import { type Db, openDatabase } from '../../../src/stores/database.ts';
 import { migrate } from '../../../src/stores/migrate.ts';
 import type { NewObservation } from '../../../src/stores/observations.ts';
@@ -43,6 +44,7 @@ export function randomId(prefix: string): string {
 export async function admitRun(
   { runs, releases, tenant }: TestStores,
   cap: { readonly costPico: string; readonly tokens: number },
+  accounts?: RunAccounts,
 ): Promise<string> {
   const id = randomId('run');
   const limits = { ...cap, turns: 10, toolCalls: 10, activeMs: 60_000 };
@@ -67,7 +69,13 @@ export async function admitRun(
     revisionsMax: null,
   };
   const facts = { id, agent: 'any', kind: 'single', mode: 'live', release, scope: 's', root: id, principal: 'ann' };
-  await runs.admit(tenant, { ...facts, keyHash: id, plan, deadlineAt: Date.now() + 60_000 });
+  await runs.admit(tenant, {
+    ...facts,
+    keyHash: id,
+    plan,
+    deadlineAt: Date.now() + 60_000,
+    ...(accounts === undefined ? {} : { accounts }),
+  });
   return id;
 }
 

@@ -209,6 +209,7 @@ export async function assertLedgerAddsUp(
   const account = await platform.db
     .selectFrom('budget_accounts')
     .selectAll()
+    .where('kind', '=', 'run')
     .where('id', '=', handle.workflowId)
     .executeTakeFirstOrThrow();
   assert.deepEqual(

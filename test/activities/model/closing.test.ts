@@ -1,0 +1,68 @@
+// Goal: the call for a last answer keeps the prefix that its provider has cached, can call no tool, and takes what words there are.
+// Method: the real HTTP client against a local server that speaks the provider's wire format.
+import assert from 'node:assert/strict';
+import { invokeModel, type ModelRequest } from '../../../src/activities/model/invoke-model.ts';
+import { ModelReplyError } from '../../../src/activities/model/model-errors.ts';
+import { createModels } from '../../../src/activities/model/providers.ts';
+import { type Behaviour, type ProviderServer, startProviderServer } from '../../support/provider-server.ts';
+
+const REQUEST: ModelRequest = {
+  instructions: 'Be brief.',
+  parts: [{ kind: 'user-text', text: 'How is the weather?' }],
+  tools: [
+    {
+      name: 'weather',
+      version: '1.0.0',
+      description: 'Tells the weather.',
+      inputSchema: { type: 'object', properties: {} },
+      outputSchema: {},
+      effect: 'read',
+    },
+  ],
+  outputTokensMax: 100,
+};
+
+const usage = { prompt_tokens: 5, completion_tokens: 3 };
+const toolCalls = [{ name: 'weather', arguments: {} }];
+
+describe('the call for a last answer', () => {
+  let server: ProviderServer;
+  before(async () => {
+    server = await startProviderServer();
+  });
+  after(async () => server.close());
+
+  const ask = async (behaviour: Behaviour, request: Partial<ModelRequest> = {}) => {
+    const env = { PERDURE_MODEL_BASE_URL: server.baseUrl, OPENAI_API_KEY: 'sk-test-secret-0123456789' };
+    const resolved = await createModels({ env, rehearsals: new Map() }).resolve({
+      id: 'openai:gpt-5-mini',
+      outputTokensMax: 100,
+      contextTokensMax: 1_000,
+    });
+    server.next(behaviour);
+    return invokeModel(resolved, { ...REQUEST, answersOnly: true, ...request }, new AbortController().signal);
+  };
+
+  it('describes the tools as before and forbids them', async () => {
+    await ask({ kind: 'reply', text: 'Sunny.', usage });
+    const closing = server.ledger.at(-1)?.body ?? assert.fail();
+    await ask({ kind: 'reply', text: 'Sunny.', usage }, { tools: [] });
+    assert.equal(closing['tool_choice'], 'none');
+    assert.equal((closing['tools'] as readonly object[]).length, 1);
+    assert.equal(server.ledger.at(-1)?.body['tool_choice'], undefined);
+  });
+
+  it('leaves out calls of a model that makes them all the same', async () => {
+    const reply = await ask({ kind: 'reply', text: 'Sunny.', toolCalls, usage });
+    assert.deepEqual([reply.stopReason, reply.parts.map(({ kind }) => kind)], ['stop', ['assistant-text']]);
+    await assert.rejects(
+      ask({ kind: 'reply', toolCalls, usage }),
+      (error) => error instanceof ModelReplyError && error.kind === 'empty' && error.usage?.outputTokens === 3,
+    );
+  });
+
+  it('takes an answer that was cut', async () => {
+    const reply = await ask({ kind: 'reply', text: 'It is sun', finishReason: 'length', usage });
+    assert.deepEqual([reply.stopReason, reply.parts], ['stop', [{ kind: 'assistant-text', text: 'It is sun' }]]);
+  });
+});
