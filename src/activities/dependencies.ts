@@ -4,6 +4,7 @@ import type { Spans } from '../runtime/gen-ai.ts';
 import type { StreamWriter } from '../stores/stream-writer.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Models } from './model/providers.ts';
+import type { RateLimits } from './model/rate-limit.ts';
 import type { Routing } from './model/routing/create-routing.ts';
 
 export type ActivitySettings = {
@@ -33,4 +34,6 @@ export type ActivityDependencies = {
   readonly spans?: Spans;
   /** Carries what models say to whoever reads along. Absent where that is off. */
   readonly streams?: StreamWriter;
+  /** Requests and tokens per minute of providers. Absent where none are configured. */
+  readonly rateLimits?: RateLimits;
 };

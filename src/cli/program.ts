@@ -14,6 +14,7 @@ import { addDev } from './commands/dev.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEffectLs } from './commands/effect-ls.ts';
 import { addEffectResolve } from './commands/effect-resolve.ts';
+import { addLimits } from './commands/limits.ts';
 import { addModels } from './commands/models.ts';
 import { addReplay } from './commands/replay.ts';
 import { addRunLs } from './commands/run-ls.ts';
@@ -86,6 +87,7 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
   addEffectLs(effect, context);
   addEffectResolve(effect, context);
   addBudget(program, context);
+  addLimits(program, context);
   addModels(program, context);
   addSchedule(program, context);
   addReplay(program, context);

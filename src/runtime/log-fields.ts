@@ -19,6 +19,8 @@ export const LOG_FIELDS = [
   'retries',
   'problem',
   'duration_ms',
+  'limit',
+  'wait_ms',
   'trace_id',
   'span_id',
   'err',

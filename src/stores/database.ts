@@ -1,6 +1,8 @@
 import { Kysely, PostgresDialect, type Generated, type JSONColumnType, type ColumnType } from 'kysely';
 import { Pool } from 'pg';
 import type { UsageDetails } from '../domain/model/usage.ts';
+import type { RateLimit } from '../domain/quota/rate-limit.ts';
+import type { RateState } from '../domain/quota/rate-limiter.ts';
 import type { Release } from '../domain/release/release.ts';
 import type { ModelResult } from '../domain/run/results.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
@@ -281,6 +283,25 @@ export type Database = {
     before: Json<object> | null;
     after: Json<object> | null;
   };
+  rate_limits: {
+    credential: string;
+    subject: string;
+    rate_limit: Json<RateLimit>;
+    state: Json<RateState>;
+    declared_at: Moment;
+    used_at: DefaultMoment;
+  };
+  rate_waiters: {
+    credential: string;
+    tenant: string;
+    id: string;
+    run_id: string;
+    requests: number;
+    tokens: number;
+    since: Moment;
+    expires_at: Moment;
+  };
+  tenant_weights: { tenant: string; weight: number };
 };
 
 /** A model's reply as it is kept: what the workflow gets, less the running total. */

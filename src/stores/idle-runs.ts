@@ -40,6 +40,8 @@ export async function findIdleRuns(
      where r.run_end is null and r.phase = 'running' and r.plan ->> 'modelQueue' = ${modelQueue}
        and (${tenant}::text is null or r.tenant = ${tenant})
        and moved.at < now() - ${idleMs} * interval '1 millisecond'
+       and not exists (
+         select 1 from perdure.rate_waiters w where w.tenant = r.tenant and w.run_id = r.id and w.expires_at > now())
      order by (newest.opened_at is not null and newest.closed_at is null), random()
      limit ${limit}`.execute(db);
   const runs = rows.map(({ total: _total, ...run }) => run);

@@ -11,6 +11,7 @@ import { up as findMessages } from './migrations/0005-conversation.ts';
 import { up as indexOpenRows } from './migrations/0009-open-rows.ts';
 import { up as noteFiles } from './migrations/0010-message-files.ts';
 import { up as addBudgets } from './migrations/0011-budgets.ts';
+import { up as createRateLimits } from './migrations/0012-rate-limits.ts';
 import { up as createModelRouting } from './migrations/0013-model-routing.ts';
 import { up as createStreams } from './migrations/0014-streams.ts';
 import { up as detailUsage } from './migrations/0015-usage-details.ts';
@@ -25,6 +26,7 @@ const MIGRATIONS = {
   '0009-open-rows': { up: indexOpenRows },
   '0010-message-files': { up: noteFiles },
   '0011-budgets': { up: addBudgets },
+  '0012-rate-limits': { up: createRateLimits },
   '0013-model-routing': { up: createModelRouting },
   '0014-streams': { up: createStreams },
   '0015-usage-details': { up: detailUsage },

@@ -11,6 +11,7 @@ import { createEffects } from './effects.ts';
 import { createEndedRuns } from './ended-runs.ts';
 import { createModelCalls } from './model-calls.ts';
 import { createObservations, type OnAttemptClosed } from './observations.ts';
+import { createRateLimits } from './rate-limits.ts';
 import { createReleases } from './releases.ts';
 import { createRunMessages } from './run-messages.ts';
 import { createRuns } from './runs.ts';
@@ -59,5 +60,6 @@ export function createStores(
     approvals: createApprovals(db),
     breakers: createBreakers(db),
     deferredCalls: createDeferredCalls(db),
+    rateLimits: createRateLimits(db),
   };
 }

@@ -1,9 +1,11 @@
+import type { Throttled } from '../domain/run/results.ts';
 import type { Db } from './database.ts';
 import type { Reserved } from './call-types.ts';
 import { closeObservation, type NewObservation, openObservation } from './observations.ts';
 
 /** What an attempt came to that called nobody. */
-type Uncalled = Exclude<Reserved, { readonly kind: 'reserved' | 'closing' }> | { readonly kind: 'summarised' };
+type Uncalled =
+  Exclude<Reserved, { readonly kind: 'reserved' | 'closing' }> | { readonly kind: 'summarised' } | Throttled;
 
 /** Writes down an attempt that called nobody, so that every attempt of a run stands on its receipt, and gives what it came to. */
 export async function noteUncalled<Came extends Uncalled>(
@@ -35,6 +37,8 @@ function describe(uncalled: Uncalled): { readonly outcome: string; readonly mess
       const message = `the ${dimension} of the ${account.kind} ${account.id} does not bear the call: ${because === 'spent' ? 'it is used up' : 'calls under way hold it'}`;
       return { outcome: 'budget-refused', message };
     }
+    case 'throttled':
+      return { outcome: 'throttled', message: `waits for the ${uncalled.limit}` };
     case 'too-many-calls':
       return { outcome: 'refused', message: `${uncalled.calls} calls of the turn were ${uncalled.what} before` };
   }

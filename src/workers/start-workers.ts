@@ -14,6 +14,7 @@ import type { Environment, WorkerConfig } from '../runtime/config.ts';
 import { armFailpoints } from '../runtime/failpoints.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { openPriceBook } from '../runtime/price-book.ts';
+import { readRateLimits } from '../runtime/rate-limits.ts';
 import type { Telemetry } from '../runtime/telemetry.ts';
 import { type Db, openDatabasePool } from '../stores/database.ts';
 import { createStores } from '../stores/stores.ts';
@@ -62,6 +63,7 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   const { metricsAddress: address, buildId, queuePrefix } = config;
   const prices = openPriceBook(setup.env);
   warnOfStalePrices(logger, Date.now());
+  const rules = readRateLimits(setup.env);
   const { db, poolUse } = openDatabasePool(config.databaseUrl, (error) =>
     logger.warn({ err: error }, 'a database connection broke'),
   );
@@ -74,7 +76,8 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   });
   // Short, because it stands in every event of every history; random, because it names this process among others.
   const identity = `w-${randomBytes(3).toString('hex')}`;
-  const dependencies = createDependencies(setup, db, identity, { ...observed, prices });
+  const rateLimits = { rules, declaredAt: Date.now(), onThrottled: observed.onThrottled };
+  const dependencies = { ...createDependencies(setup, db, identity, { ...observed, prices }), rateLimits };
   const workers: Worker[] = [];
   for (const options of await workersOf(setup, dependencies)) {
     const shared = commonOptions(setup.agents.values(), identity, config.buildId);

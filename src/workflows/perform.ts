@@ -9,6 +9,7 @@ import { troubleOf } from './activity-trouble.ts';
 import { awaitApproval } from './await-approval.ts';
 import { awaitDeferred, rejectForeignResults } from './await-deferred.ts';
 import { awaitHuman } from './await-human.ts';
+import { awaitRate, throttledUntil } from './await-rate.ts';
 import { callTools } from './call-tools.ts';
 import type { Shell } from './shell.ts';
 import { untilCalledOff } from './until-called-off.ts';
@@ -36,6 +37,8 @@ export async function perform(shell: Shell, decision: Performed): Promise<Observ
         return await awaitApproval(shell, decision);
       case 'await-deferred':
         return await awaitDeferred(shell, decision);
+      case 'await-rate':
+        return await awaitRate(shell, decision);
       case 'call-tools': {
         const work = () => callTools(shell, decision, activeMs);
         const called = isPatient ? await untilCalledOff(shell, work) : await work();
@@ -85,12 +88,14 @@ async function runActivityOf(
         modelSummary(turn, plan, run.results.length) + (closing === undefined ? '' : ` · closing: ${closing}`);
       const { callModel } = models(shell, plan, summary);
       const result = await callModel({ tenant, turn, head: run.head, delta, ...asked, ...patience });
+      if (result.kind === 'throttled') return throttledUntil(result);
       return { kind: 'model-called', result, activeMs: activeMs(result) };
     }
     case 'compact': {
       const { turn, head, through } = decision;
       const { compact } = models(shell, planOf(shell), `compact turns 1 to ${through}`);
       const result = await compact({ tenant, turn, head, through, ...patience });
+      if (result.kind === 'throttled') return throttledUntil(result);
       return { kind: 'compacted', result, activeMs: activeMs(result) };
     }
     case 'reflect': {

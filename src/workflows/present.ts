@@ -136,6 +136,8 @@ function headline(decision: Decision): string {
       return `turn ${decision.turn}: waits for approval of ${describeCall(decision.call)}`;
     case 'await-deferred':
       return `turn ${decision.turn}: waits for the result of ${decision.calls.map(describeCall).join(', ')}`;
+    case 'await-rate':
+      return `turn ${decision.turn}: waits for the ${decision.throttle.limit}`;
     case 'await-human':
       return waitHeadline(decision.wait);
     case 'reflect':

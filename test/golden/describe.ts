@@ -32,6 +32,8 @@ export function describeDecision(decision: Decision): string {
       return `await-approval turn ${decision.turn}: ${decision.call.index} ${decision.call.tool}`;
     case 'await-deferred':
       return `await-deferred turn ${decision.turn}: ${decision.calls.map(({ index, tool }) => `${index} ${tool}`).join(', ')}`;
+    case 'await-rate':
+      return `await-rate turn ${decision.turn}: ${decision.throttle.limit}`;
     case 'await-human':
       return `await-human ${describeWait(decision.wait)}`;
     case 'reflect':
@@ -59,6 +61,7 @@ function describeRun(run: Run): Readonly<Record<string, string>> {
     exhausted: run.exhausted ?? NONE,
     'closed by': run.closedBy ?? NONE,
     blocked: run.blocked === null ? NONE : `${run.blocked.cause}: ${run.blocked.message}`,
+    throttled: run.throttle?.limit ?? NONE,
     'unknown effect': run.unknownEffect ?? NONE,
     paused: String(run.isPaused),
     stop: run.stop === null ? NONE : Object.values(run.stop).join(': '),

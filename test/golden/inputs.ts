@@ -109,6 +109,10 @@ export function toObservation(input: Input, run: Run, decision: Decision): Obser
       return { kind: 'deferred-settled', index: Number(rest), ref: `text:${turn}.${rest}` };
     case 'deferred-settling':
       return { kind: 'deferred-settling', index: Number(rest) };
+    case 'throttled':
+      return { kind: 'throttled', throttle: { limit: rest, untilAt: 5_000 } };
+    case 'rate-waited':
+      return { kind: 'rate-waited', isOver: rest === 'over' };
     case 'human-waited':
       return { kind: 'human-waited', isOver: rest === 'over' };
     case 'reflected':

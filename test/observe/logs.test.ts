@@ -28,7 +28,9 @@ describe('logs', function () {
   before(async () => {
     lab = await openTracedLab();
     // The first attempt after a failpoint is our own trouble, the refused key is for a person, the broken reply for nobody.
-    const worker = await lab.worker({ PERDURE_FAILPOINTS: 'run:perceived=error' });
+    // Two calls in two seconds: some of its six wait for a rate limit.
+    const limits = JSON.stringify({ 'openai-compatible:paid': { requestsPerMinute: 60, windowSeconds: 2 } });
+    const worker = await lab.worker({ PERDURE_FAILPOINTS: 'run:perceived=error', PERDURE_MODEL_LIMITS: limits });
     lab.provider.next(
       { kind: 'status', status: 401, body: { error: { message: `bad key of ${PLANTED.provider}` } } },
       { kind: 'status', status: 500, body: { error: { message: `no ${PLANTED.provider}` } } },

@@ -10,6 +10,7 @@ import type {
   PerceiveResult,
   RepliedCall,
   RunTotal,
+  Throttled,
   ToolResult,
 } from '../../src/domain/run/results.ts';
 import type { Dimension } from '../../src/domain/run/run-end.ts';
@@ -19,7 +20,7 @@ import type { Choices } from './choices.ts';
 import { sampleToken } from './legal-messages.ts';
 import { samplePlan } from './sample-run.ts';
 
-type Performed = Exclude<Decision, { kind: 'end' | 'continue-as-new' | 'await-human' | 'pause' }>;
+type Performed = Exclude<Decision, { kind: 'end' | 'continue-as-new' | 'await-human' | 'await-rate' | 'pause' }>;
 
 const MS = 10;
 
@@ -27,6 +28,9 @@ const MS = 10;
 export function answer(choices: Choices, run: Run, decision: Performed): Observation {
   if (decision.kind !== 'call-tools' && choices.isRare(9))
     return { kind: 'activity-failed', trouble: trouble(choices), activeMs: MS };
+  const mayBeThrottled = decision.kind === 'call-model' || decision.kind === 'compact';
+  if (mayBeThrottled && choices.isRare(9))
+    return { kind: 'throttled', throttle: { limit: 'tokens per minute of m', untilAt: 5_000 } };
   switch (decision.kind) {
     case 'admit':
       return admitted(choices, run);
@@ -122,7 +126,7 @@ function perceive(choices: Choices, { inputs }: Decision & { kind: 'perceive' })
   return { inputs: refs, answer: resultRef(answered.turn, answered.index) };
 }
 
-function compact(choices: Choices, run: Run): CompactResult {
+function compact(choices: Choices, run: Run): Exclude<CompactResult, Throttled> {
   if (choices.isRare(10))
     return { kind: 'budget-refused', dimension: choices.oneOf(['usd', 'tokens']), total: run.total };
   const costPico = String(BigInt(run.total.costPico) + BigInt(choices.below(300)));
@@ -133,7 +137,11 @@ function compact(choices: Choices, run: Run): CompactResult {
   };
 }
 
-function reply(choices: Choices, run: Run, { turn, closing }: Decision & { kind: 'call-model' }): ModelResult {
+function reply(
+  choices: Choices,
+  run: Run,
+  { turn, closing }: Decision & { kind: 'call-model' },
+): Exclude<ModelResult, Throttled> {
   const asked = closing === undefined ? {} : { closing };
   const total: RunTotal = {
     costPico: String(BigInt(run.total.costPico) + BigInt(choices.below(300))),
@@ -180,8 +188,8 @@ function reply(choices: Choices, run: Run, { turn, closing }: Decision & { kind:
 function closed(
   choices: Choices,
   { lastAnswer, turn }: Decision & { kind: 'call-model' },
-  result: ModelResult,
-): ModelResult {
+  result: Exclude<ModelResult, Throttled>,
+): Exclude<ModelResult, Throttled> {
   if (result.kind !== 'replied' || lastAnswer === undefined) return result;
   const isLast = lastAnswer === 'last-turn' || choices.isRare(10);
   if (!isLast) return result;

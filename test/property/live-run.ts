@@ -87,6 +87,10 @@ function comeBack(
       const mayExpire = decision.wait.kind === 'answer' && now.waiting.length === 0 && now.stop === null;
       return { kind: 'human-waited', isOver: mayExpire && choices.isRare(4) };
     }
+    case 'await-rate': {
+      const isWoken = now.waiting.length > 0 || now.isPaused || now.stop !== null;
+      return { kind: 'rate-waited', isOver: !isWoken || now.retries !== before.retries || choices.isRare(4) };
+    }
     case 'await-approval': {
       const call = now.calls.find(({ index }) => index === decision.call.index) ?? decision.call;
       return isCalledOff(before, now, choices)

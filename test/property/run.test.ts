@@ -46,7 +46,7 @@ describe('any run', () => {
       for (const { decision } of steps) decisions.add(decision.kind);
       for (const { decision } of stepsOf(steps, 'end')) ends.add(decision.end.outcome.kind);
     });
-    assert.equal(decisions.size, 12, [...decisions].join());
+    assert.equal(decisions.size, 13, [...decisions].join());
     assert.equal(ends.size, 6, [...ends].join());
   });
 

@@ -64,6 +64,7 @@ function makeScripts(): Record<string, ScriptedModel> {
       const turn = Number(/^t(\d+)/.exec(last?.kind === 'tool-call' ? last.toolCallId : 't0')?.[1]);
       return turn < 3 ? calls(['lookup', { id: `${turn} `.padEnd(600, 'x') }]) : { text: 'Enough.' };
     }),
+    throttled: scripted([calls(['lookup', { id: 'a' }]), calls(['lookup', { id: 'b' }]), { text: 'Late.' }]),
     'unknown-effect': scripted([calls(['lostPay', { amount: 7 }]), { text: 'Resolved.' }]),
     'taken-up': scripted([calls(['lookup', { id: 'a' }], ['pay', { amount: 200 }]), { text: 'Paid.' }]),
   };
@@ -149,7 +150,10 @@ function makeAgents(scripts: Record<string, ScriptedModel>): Agent[] {
 /** What the workers of the shapes need. Three turns an execution, so that a short conversation continues as new. */
 export function shapesSetup(): PlatformSetup {
   const scripts = makeScripts();
-  return { agents: makeAgents(scripts), scripts, env: { PERDURE_TURNS_PER_EXECUTION: '3' } };
+  // Two calls in four seconds: the third waits.
+  const limits = { 'scripted:throttled': { requestsPerMinute: 30, windowSeconds: 4 } };
+  const env = { PERDURE_TURNS_PER_EXECUTION: '3', PERDURE_MODEL_LIMITS: JSON.stringify(limits) };
+  return { agents: makeAgents(scripts), scripts, env };
 }
 
 const toTheEnd =
@@ -313,6 +317,17 @@ export const SHAPES: Readonly<Record<string, Drive>> = {
     return handle;
   },
   compacted: toTheEnd('compacted', 'Look up three.'),
+  throttled: async (platform) => {
+    const handle = await platform.start('throttled', 'Go.');
+    await until('the wait', async () => (await stateOf(handle)).throttle !== null);
+    await signal(handle, 'steer', { text: 'Be quick.' });
+    await until('guidance', async () => (await stateOf(handle)).waitingMessages === 0);
+    await update(handle, 'pause', {});
+    await untilPhase(handle, 'paused');
+    await update(handle, 'resume', {});
+    await handle.result();
+    return handle;
+  },
   'unknown-effect': async (platform) => {
     const handle = await platform.start('unknown-effect', 'Go.');
     const effectKey = await until('unknown effect', async () => (await stateOf(handle)).unknownEffect);

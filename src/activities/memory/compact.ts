@@ -57,7 +57,7 @@ async function compactWith(dependencies: ActivityDependencies, job: Job): Promis
   let { before } = job;
   for (const [index, piece] of job.pieces.entries()) {
     const written = await summarise(dependencies, job, { piece, index, before });
-    if (written.kind === 'budget-refused') return written;
+    if (written.kind === 'budget-refused' || written.kind === 'throttled') return written;
     if (index < job.pieces.length - 1) {
       before = written.text;
       continue;

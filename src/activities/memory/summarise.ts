@@ -11,7 +11,7 @@ import type { Fallback, ModelChoice, Tier } from '../../domain/model/model-polic
 import { costOfReply, type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
-import type { BudgetRefused, RunTotal } from '../../domain/run/results.ts';
+import type { BudgetRefused, RunTotal, Throttled } from '../../domain/run/results.ts';
 import type { Charge } from '../../stores/budget-account.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
 import type { ClosedObservation } from '../../stores/observations.ts';
@@ -23,6 +23,7 @@ import { accountRefused, starved, tooManyCalls } from '../model/call-troubles.ts
 import { parametersOf } from '../model/call-settings.ts';
 import { UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/open-attempt.ts';
 import { attemptId } from '../model/prepare-call.ts';
+import { askRateLimit, type Permit, sizeOf } from '../model/rate-limit.ts';
 import type { Passage } from '../model/routing/passage.ts';
 import { routeTaken } from '../model/routing/run-routed.ts';
 import { traceChat } from '../model/trace-chat.ts';
@@ -65,7 +66,9 @@ type Asked = {
 };
 
 type Written =
-  { readonly kind: 'summary'; readonly ref: string; readonly text: string; readonly total: RunTotal } | BudgetRefused;
+  | { readonly kind: 'summary'; readonly ref: string; readonly text: string; readonly total: RunTotal }
+  | BudgetRefused
+  | Throttled;
 
 /**
  * Summarises one piece of a transcript, with the money of a model call: reserved before, settled after, kept under what was asked, so that no attempt pays
@@ -98,7 +101,9 @@ export async function summarise(dependencies: ActivityDependencies, job: Summary
     case 'reserved': {
       await failpoint('model:reserved');
       const attempt = { runId: facts.id, turn, reservationId: id, observation: reserved.observation };
-      const given = await ask(dependencies, job, asked, request, attempt);
+      const permit = await askPermit(dependencies, job, asked, request, attempt);
+      if (permit.kind === 'throttled') return permit;
+      const given = await ask(dependencies, job, asked, request, attempt, permit);
       await failpoint('model:replied');
       const settled = await untilStored(async () => {
         const ref = await write(dependencies, job, asked, given.text);
@@ -167,6 +172,33 @@ async function reserve(
   );
 }
 
+/**
+ * Asks whether the call may be made now. A piece that was kept before is found without asking, so that this comes after the reservation; one
+ * that has to wait frees it.
+ */
+async function askPermit(
+  dependencies: ActivityDependencies,
+  job: SummaryJob,
+  { index }: Asked,
+  request: ModelRequest,
+  attempt: ModelAttempt,
+): Promise<Permit | Throttled> {
+  const free = async (outcome: string, message: string): Promise<unknown> =>
+    dependencies.stores.modelCalls.settle(job.tenant, attempt, { kind: 'free' }, { outcome, message }, null);
+  try {
+    const permit = await askRateLimit(dependencies, {
+      ...job,
+      name: `compact ${job.through} ${index}`,
+      size: () => sizeOf(request, job.choice),
+    });
+    if (permit.kind === 'throttled') await free('throttled', `waits for the ${permit.limit}`);
+    return permit;
+  } catch (error) {
+    await free('failed', classify(error).message).catch(() => undefined);
+    throw error;
+  }
+}
+
 type Given = { readonly text: string; readonly charge: Charge; readonly closed: ClosedObservation };
 
 /**
@@ -179,6 +211,7 @@ async function ask(
   asked: Asked,
   request: ModelRequest,
   attempt: ModelAttempt,
+  permit: Permit,
 ): Promise<Given> {
   const { cancellationSignal } = Context.current();
   // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
@@ -186,8 +219,10 @@ async function ask(
   const priced = { priceVersion: job.price.version, isCostSimulated: job.resolved.simulated };
   try {
     const signal = AbortSignal.any([cancellationSignal, timeout]);
-    const reply = await traceChat(spans, { ...job, request }, () =>
-      job.passage.through(() => invokeModel(summariser(job, asked), request, signal)),
+    const reply = await permit.call(() =>
+      traceChat(spans, { ...job, request }, () =>
+        job.passage.through(() => invokeModel(summariser(job, asked), request, signal)),
+      ),
     );
     const costPico = costOfReply(job.price, reply);
     return {

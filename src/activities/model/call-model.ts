@@ -18,6 +18,7 @@ import { keepReply } from './keep-reply.ts';
 import { attemptId, type Call, contextTooLong, fileTokensMax, fixedBytesOf, type TooLong } from './prepare-call.ts';
 import { openAttempt } from './open-attempt.ts';
 import { cacheRequestOf } from './prompt-cache.ts';
+import { askRateLimit, noteThrottled, sizeOf } from './rate-limit.ts';
 import { settleEarlier } from './settle-earlier.ts';
 import { parametersOf } from './call-settings.ts';
 import { type RoutedCall, runRouted } from './routing/run-routed.ts';
@@ -34,14 +35,23 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     await dependencies.failpoint('model:before-reserve');
     const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
     await askAboutEarlier(dependencies, call);
-    const opened = await openAttempt(dependencies, call, attempt.reservationId, input.lastAnswer ?? null);
+    const size = () => sizeOf({ ...call.release, parts: call.parts }, call.choice);
+    const permit = await askRateLimit(dependencies, { ...call, name: `turn ${turn}`, size });
+    if (permit.kind === 'throttled') return noteThrottled(dependencies, call, attempt.reservationId, permit);
+    const opened = await openAttempt(dependencies, call, attempt.reservationId, input.lastAnswer ?? null).catch(
+      async (error: unknown) => {
+        await permit.giveBack();
+        throw error;
+      },
+    );
     if (opened.kind === 'result') {
+      await permit.giveBack();
       if (opened.result.kind === 'replied') dependencies.streams?.settled(facts.id);
       return opened.result;
     }
     await dependencies.failpoint('model:reserved');
     const { observation } = opened;
-    const reply = await invoke(dependencies, opened.call, { ...attempt, observation });
+    const reply = await permit.call(() => invoke(dependencies, opened.call, { ...attempt, observation }));
     if ('kind' in reply) return isTooLong(reply) ? contextTooLong(opened.call, reply) : reply;
     await dependencies.failpoint('model:replied');
     const result = await keep(dependencies, opened.call, { ...attempt, observation }, reply);

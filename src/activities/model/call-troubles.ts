@@ -1,6 +1,7 @@
 import type { ApplicationFailure } from '@temporalio/common';
 import { ATTACHMENTS_BYTES_MAX, fileBytes } from '../../domain/model/attachment.ts';
 import { formatUsd } from '../../domain/model/price.ts';
+import type { RateDimension } from '../../domain/quota/rate-limit.ts';
 import type { Dimension } from '../../domain/run/run-end.ts';
 import type { Held } from '../../stores/budget-account.ts';
 import type { BudgetRefused } from '../../domain/run/results.ts';
@@ -77,6 +78,20 @@ export function accountRefused({
 
 function raise(failure: Failure): never {
   throw toApplicationFailure(failure, { retryable: failure.disposition === 'transient' });
+}
+
+/** Makes the failure of a call that no wait would let through. */
+export function tooLargeForLimit(
+  { resolved }: { readonly resolved: { readonly id: string } },
+  { dimension, limit, cost }: { readonly dimension: RateDimension; readonly limit: number; readonly cost: number },
+  subject: string,
+): ApplicationFailure {
+  const message = `the call of ${resolved.id} needs ${Math.ceil(cost)} ${dimension} at once, and the limit of ${subject} is ${Math.floor(limit)} in its window`;
+  const mend = `Raise the limit of ${subject} in PERDURE_MODEL_LIMITS if the provider allows more, or start a new run with a shorter transcript.`;
+  return toApplicationFailure(
+    { cause: 'model-quota', disposition: 'mendable', message, mend, sent: 'no' },
+    { retryable: false },
+  );
 }
 
 /** Makes the failure of a reply that could not be kept. */

@@ -13,10 +13,15 @@ export async function recordProgress({ stores }: ActivityDependencies, input: Re
 }
 
 /** Writes a run's end to its row, once, and gives the end that stands, with what the account says it cost. */
-export async function recordEnd({ stores, streams }: ActivityDependencies, input: RecordEndInput): Promise<RunEnd> {
+export async function recordEnd(
+  { stores, streams, rateLimits }: ActivityDependencies,
+  input: RecordEndInput,
+): Promise<RunEnd> {
   return runActivity(input, async () => {
     const id = agentRunIdOfActivity();
     await stores.runMessages.recordActions(input.tenant, id, input.end.turns, input.actions);
+    // Those who wait behind its call need not wait for it. Without this its place is lost after some seconds.
+    if (rateLimits !== undefined && rateLimits.rules.length > 0) await stores.rateLimits.leave(input.tenant, id);
     const end = await stores.runs.recordEnd(input.tenant, id, input.head, input.end, input.principal);
     streams?.settled(id);
     return end;

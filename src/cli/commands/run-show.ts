@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import { isNearCap } from '../../domain/policy/budget.ts';
 import { cacheShareOf } from '../../domain/run/cache-share.ts';
-import type { RejectedMessage } from '../../domain/run/views.ts';
+import type { RunState } from '../../domain/run/views.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { addRunArgument, findRunTenant } from '../find-run.ts';
 import { runLink } from '../find-servers.ts';
@@ -41,8 +41,8 @@ type ShowOptions = CommonOptions & {
 /** Milliseconds for the run's own word: a run without a worker must be shown too. */
 const STATE_MS = 1_000;
 
-async function rejectedMessages({ client }: OpenRuns, id: string): Promise<readonly RejectedMessage[] | null> {
-  return (await orNothing(client.run(id).state()))?.rejectedMessages ?? null;
+async function stateOf({ client }: OpenRuns, id: string): Promise<RunState | null> {
+  return orNothing(client.run(id).state());
 }
 
 async function openQuestion({ client }: OpenRuns, id: string): Promise<string | null> {
@@ -76,6 +76,7 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
     );
     return;
   }
+  const state = run.end === null ? await stateOf(runs, id) : null;
   const view: RunView = {
     run,
     timeline: await reader.timeline(tenant, id),
@@ -83,7 +84,9 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
     approvals: await reader.approvals(tenant, { agentRunId: id }),
     effects: await reader.effects(tenant, { agentRunId: id }),
     deferred: await reader.deferredCalls(tenant, { agentRunId: id }),
-    rejected: run.end === null ? await rejectedMessages(runs, id) : null,
+    rejected: state?.rejectedMessages ?? null,
+    // A worker of a build before rate limits says nothing of them.
+    throttle: state?.throttle ?? null,
     question: run.phase === 'waiting' ? await openQuestion(runs, id) : null,
     budgets: (await runs.stores.budgets.ofRun(tenant, id)).filter(isNearCap).map(accountData),
     webUi,

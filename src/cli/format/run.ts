@@ -1,6 +1,6 @@
 import { type CacheShare, cacheShareOf } from '../../domain/run/cache-share.ts';
 import type { Outcome, RunEnd } from '../../domain/run/run-end.ts';
-import type { Blocked } from '../../domain/run/run.ts';
+import type { Blocked, Throttle } from '../../domain/run/run.ts';
 import type { RejectedMessage } from '../../domain/run/views.ts';
 import type {
   ApprovalRecord,
@@ -25,6 +25,8 @@ export type RunView = {
   readonly deferred: readonly DeferredRecord[];
   /** Messages that the run has refused; null where no worker could tell. */
   readonly rejected: readonly RejectedMessage[] | null;
+  /** The rate limit that the run waits for; null where it waits for none, or no worker could tell. */
+  readonly throttle?: Throttle | null;
   /** What the run asks the person it works for; null where it asks nothing, or no worker could tell. */
   readonly question: string | null;
   /** Accounts of the run that have used up 80 % of a cap. */
@@ -34,7 +36,7 @@ export type RunView = {
 
 /** Writes a run for a person. */
 export function formatRun(view: RunView): string {
-  const { run, timeline, answer, approvals, effects, deferred, rejected, question, webUi } = view;
+  const { run, timeline, answer, approvals, effects, deferred, rejected, throttle = null, question, webUi } = view;
   // What plays inside the worker has no cache.
   const cache = run.isCostSimulated ? [] : formatCacheShare(cacheShareOf(timeline));
   const blocks = [[headOf(run), ...cache].join('\n')];
@@ -44,6 +46,11 @@ export function formatRun(view: RunView): string {
   blocks.push(...deferred.filter(({ state }) => state === 'waiting').map(formatDeferredCall));
   if (question !== null) {
     blocks.push(`Asks: ${oneLine(question)}\n  ${spellCommand(`run send ${run.id} "your answer"`)}`);
+  }
+  if (throttle !== null) {
+    blocks.push(
+      `Waits for the ${throttle.limit}; asks again at ${formatMoment(new Date(throttle.untilAt))}\n  ${spellCommand('limits show')}`,
+    );
   }
   const unknown = run.end === null ? effects.filter((effect) => effect.state === 'unknown') : [];
   blocks.push(...unknown.map(formatUnknownEffect));

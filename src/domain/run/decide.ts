@@ -48,6 +48,7 @@ export function decide(run: Run, { isHistoryLong, now }: Surroundings): Decision
   }
   if (run.turn - run.turnsBefore >= run.plan.turnsPerExecution) return { kind: 'continue-as-new' };
   if (hasAnswer) return waitFor({ kind: 'message' });
+  if (run.throttle) return { kind: 'await-rate', turn: run.turn + 1, throttle: run.throttle };
   const closed = closedOutcome(run);
   if (closed !== null) return end(run, closed);
   const closing = closingOf(run, now);

@@ -1,7 +1,7 @@
 import type { ClosingReason } from './early-exit.ts';
 import type { LastAnswer } from './last-answer.ts';
 import type { RunEnd } from './run-end.ts';
-import type { DeferredCall, PendingCall, WaitingInput } from './run.ts';
+import type { DeferredCall, PendingCall, Throttle, WaitingInput } from './run.ts';
 
 /** What the core says to do next. The loop handles `continue-as-new` and `end`; `perform` everything else. */
 export type Decision =
@@ -21,6 +21,8 @@ export type Decision =
   /** Nothing else of the turn is left: wait for one of the results from outside, or for its deadline. */
   | { readonly kind: 'await-deferred'; readonly turn: number; readonly calls: readonly DeferredCall[] }
   | { readonly kind: 'await-human'; readonly wait: HumanWait }
+  /** Wait until the provider's rate has room for the next model call. */
+  | { readonly kind: 'await-rate'; readonly turn: number; readonly throttle: Throttle }
   | { readonly kind: 'reflect'; readonly turn: number }
   | { readonly kind: 'pause' }
   | { readonly kind: 'continue-as-new' }

@@ -13,6 +13,7 @@ import type {
   CompactResult,
   ModelResult,
   PerceiveResult,
+  Throttled,
 } from './results.ts';
 import type { PendingCall, Run } from './run.ts';
 import { takeOver } from './taken.ts';
@@ -36,6 +37,10 @@ function fold(run: Run, observation: Observation): Run {
       return worked(evolveModelCalled(run, observation.result), observation.activeMs);
     case 'compacted':
       return worked(evolveCompacted(run, observation.result), observation.activeMs);
+    case 'throttled':
+      return { ...run, throttle: observation.throttle };
+    case 'rate-waited':
+      return observation.isOver ? { ...run, throttle: null } : run;
     case 'tools-called':
       return worked(evolveToolsCalled(run, observation), observation.activeMs);
     case 'approval-settling':
@@ -119,7 +124,7 @@ function evolvePerceived(run: Run, ids: readonly string[], result: PerceiveResul
   );
 }
 
-function evolveModelCalled(run: Run, result: ModelResult): Run {
+function evolveModelCalled(run: Run, result: Exclude<ModelResult, Throttled>): Run {
   if (result.kind === 'budget-refused') {
     return { ...run, blocked: null, ...exhaustion(result) };
   }
@@ -180,7 +185,7 @@ function evolveTooLong(run: Run, { message, compactThrough }: ModelResult & { ki
   return fail(run, { cause: 'validation', disposition: 'final', message: `${message}; ${why}` });
 }
 
-function evolveCompacted(run: Run, result: CompactResult): Run {
+function evolveCompacted(run: Run, result: Exclude<CompactResult, Throttled>): Run {
   if (result.kind === 'budget-refused') {
     return { ...run, blocked: null, ...exhaustion(result) };
   }

@@ -8,8 +8,10 @@ import type {
   ModelResult,
   PerceiveResult,
   ReflectResult,
+  Throttled,
   ToolResult,
 } from './results.ts';
+import type { Throttle } from './run.ts';
 
 /**
  * What came back of a decision, or what a handler recorded. `activeMs` is the time the decision took, where it counts as work.
@@ -22,8 +24,12 @@ export type Observation =
       readonly result: PerceiveResult;
       readonly activeMs: number;
     }
-  | { readonly kind: 'model-called'; readonly result: ModelResult; readonly activeMs: number }
-  | { readonly kind: 'compacted'; readonly result: CompactResult; readonly activeMs: number }
+  | { readonly kind: 'model-called'; readonly result: Exclude<ModelResult, Throttled>; readonly activeMs: number }
+  | { readonly kind: 'compacted'; readonly result: Exclude<CompactResult, Throttled>; readonly activeMs: number }
+  /** The provider's rate left no room for a model call. */
+  | { readonly kind: 'throttled'; readonly throttle: Throttle }
+  /** The wait for room is over, or was broken off for what comes first. */
+  | { readonly kind: 'rate-waited'; readonly isOver: boolean }
   | {
       readonly kind: 'tools-called';
       readonly results: readonly { readonly index: number; readonly result: ToolResult }[];

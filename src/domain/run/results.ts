@@ -55,7 +55,17 @@ export type RepliedCall = CallArguments & {
   readonly verdict: CallVerdict;
 };
 
+/** The provider's rate leaves no room for the call now. Nothing was called; the run waits and asks again. */
+export type Throttled = {
+  readonly kind: 'throttled';
+  /** Milliseconds, with what chance adds: recorded, so that every replay waits the same. */
+  readonly waitMs: number;
+  /** The limit in words: `tokens per minute of openai`. */
+  readonly limit: string;
+};
+
 export type ModelResult =
+  | Throttled
   | {
       readonly kind: 'replied';
       readonly head: string;
@@ -83,7 +93,7 @@ export type ModelResult =
 
 /** `head` is that of a transcript in which a summary stands for the turns that were to be replaced. */
 export type CompactResult =
-  { readonly kind: 'compacted'; readonly head: string; readonly total: RunTotal } | BudgetRefused;
+  { readonly kind: 'compacted'; readonly head: string; readonly total: RunTotal } | Throttled | BudgetRefused;
 
 /** `account` names the account above the run that does not bear the call, as `tenant acme`; missing where it is the run's own. */
 export type BudgetRefused = {

@@ -74,6 +74,9 @@ export type OperatorAction = {
 /** Why nothing moves, and what mends it. */
 export type Blocked = { readonly cause: Cause; readonly message: string; readonly mend: string | null };
 
+/** Which limit has no room for the next call, and when to ask again: in milliseconds since the epoch. */
+export type Throttle = { readonly limit: string; readonly untilAt: number };
+
 /** Why the run must end at the next safe point. */
 export type Stop =
   { readonly kind: 'stop'; readonly reason: string } | { readonly kind: 'cancel' } | { readonly kind: 'expired' };
@@ -123,6 +126,8 @@ export type Run = {
   /** What was used up when the run gave its last answer; set, it ends with that. */
   readonly closedBy?: Dimension | null;
   readonly blocked: Blocked | null;
+  /** Set while the provider's rate leaves no room. Missing in continuations of builds before rate limits. */
+  readonly throttle?: Throttle | null;
   readonly unknownEffect: string | null;
   /** How often someone said `retry`: one that comes while a call is under way must not be lost. */
   readonly retries: number;

@@ -3,7 +3,7 @@ import { isDeferred, nextCall } from './deferred-calls.ts';
 import type { Phase } from './phase.ts';
 import type { RunMessageKind } from './message.ts';
 import type { Answer, Outcome } from './run-end.ts';
-import type { Blocked, PendingCall, Run } from './run.ts';
+import type { Blocked, PendingCall, Run, Throttle } from './run.ts';
 
 /** A signal that was not applied, and why. Updates are told their caller instead. */
 export type RejectedMessage = { readonly id: string; readonly kind: RunMessageKind; readonly problem: string };
@@ -14,6 +14,8 @@ export type RunState = {
   readonly turn: number;
   readonly release: string | null;
   readonly blocked: Blocked | null;
+  /** Set while the run waits for the rate of its provider. */
+  readonly throttle: Throttle | null;
   readonly unknownEffect: string | null;
   readonly answer: Answer | null;
   readonly outcome: Outcome | null;
@@ -60,6 +62,7 @@ export function stateOf(run: Run, phase: Phase, rejectedMessages: readonly Rejec
     turn: run.turn,
     release: run.plan?.release ?? null,
     blocked: run.blocked,
+    throttle: run.throttle ?? null,
     unknownEffect: run.unknownEffect,
     answer: run.answer,
     outcome: run.outcome,

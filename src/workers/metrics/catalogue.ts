@@ -30,6 +30,11 @@ export const METRICS = {
     help: 'Time of an attempt at a model call, from its reservation to its settlement.',
     labels: ['agent', 'model', 'outcome'],
   },
+  perdure_model_throttled_seconds: {
+    type: 'histogram',
+    help: 'Time that a model call is told to wait for the rate limit of its provider, each time that it is told.',
+    labels: ['agent', 'model', 'limit'],
+  },
   perdure_model_tokens_total: {
     type: 'counter',
     help: 'Tokens of model calls. Cached input is part of the input, reasoning part of the output.',

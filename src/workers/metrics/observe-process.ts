@@ -3,6 +3,7 @@ import { countLateBeats } from '../../activities/heartbeats.ts';
 import type { UnknownPrice } from '../../activities/model/watch-prices.ts';
 import type { OnFallback } from '../../activities/model/routing/create-routing.ts';
 import type { OnBreaker } from '../../activities/model/routing/process-breakers.ts';
+import type { RateLimits } from '../../activities/model/rate-limit.ts';
 import type { ListenAddress } from '../../runtime/config.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { OnBudgetWarned } from '../../stores/charge-calls.ts';
@@ -25,6 +26,7 @@ export type ObservedProcess = {
   readonly onBreaker: OnBreaker;
   readonly onFallback: OnFallback;
   readonly onBudgetWarned: OnBudgetWarned;
+  readonly onThrottled: RateLimits['onThrottled'];
   /** What the process's workers wrap around activities. */
   readonly activityInterceptors: (factsOf: FactsOf) => ActivityInterceptorsFactory[];
   /** Says that the workers are there; with `watches` it also looks after all runs. */
@@ -60,6 +62,7 @@ const UNOBSERVED: ObservedProcess = {
   onBreaker: () => undefined,
   onFallback: () => undefined,
   onBudgetWarned: () => undefined,
+  onThrottled: () => undefined,
   activityInterceptors: () => [],
   begin: () => undefined,
   stopping: () => undefined,
@@ -85,6 +88,8 @@ async function observe(address: ListenAddress, setup: ProcessSetup): Promise<Obs
     onBreaker: (model, state) => metrics.count('perdure_model_breaker_changes_total', { model, state }),
     onFallback: (agent, { from, why }) => metrics.count('perdure_model_fallbacks_total', { agent, model: from, why }),
     onBudgetWarned: ({ kind }) => metrics.count('perdure_budget_warnings_total', { kind }),
+    onThrottled: ({ agent, model, dimension: limit, waitMs }) =>
+      metrics.observe('perdure_model_throttled_seconds', { agent, model, limit }, waitMs / 1_000),
     activityInterceptors: (factsOf) => {
       const measure = measureActivities(metrics, factsOf);
       return [(context) => ({ inbound: measure(context) })];

@@ -36,6 +36,7 @@ describe('migrations', () => {
         '0009-open-rows',
         '0010-message-files',
         '0011-budgets',
+        '0012-rate-limits',
         '0013-model-routing',
         '0014-streams',
         '0015-usage-details',

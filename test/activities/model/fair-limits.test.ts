@@ -1,0 +1,143 @@
+// Goal: two workers that serve two tenants under one limit run into no refusal of the provider, and each tenant has its weight's share (G12).
+// Method: the activity on two pools of the real database, and a provider that enforces a sliding window of six seconds and answers 429 above it.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import type { ActivityDependencies } from '../../../src/activities/dependencies.ts';
+import { callModel } from '../../../src/activities/model/call-model.ts';
+import { createModels } from '../../../src/activities/model/providers.ts';
+import { buildRelease } from '../../../src/activities/release/agent-release.ts';
+import { parseRateLimits } from '../../../src/domain/schemas/rate-limits.ts';
+import { LIMITS } from '../../../src/domain/run/limits.ts';
+import type { ModelResult } from '../../../src/domain/run/results.ts';
+import { type ProviderServer, startProviderServer } from '../../support/provider-server.ts';
+import { requestBytes, slidingLimit } from '../../support/sliding-limit.ts';
+import { testAgent } from '../../support/workflow/test-agent.ts';
+import { openTestStores, randomId, type TestStores } from '../stores/support.ts';
+
+/** Time until estimates have settled and both tenants wait. */
+const WARM_MS = 2_000;
+const MEASURED_MS = 8_000;
+const CALLERS = 8;
+
+describe('two workers and two tenants under one limit', () => {
+  let workers: readonly TestStores[];
+  let provider: ProviderServer;
+  const model = `openai-compatible:fair-${randomBytes(4).toString('hex')}`;
+  const agent = testAgent('fair', {
+    models: { standard: { id: model, outputTokensMax: 60, contextTokensMax: 10_000 } },
+  });
+  const heavy = randomId('heavy');
+  const light = randomId('light');
+
+  before(async () => {
+    workers = await Promise.all([openTestStores(), openTestStores()]);
+    provider = await startProviderServer();
+    await workers[0]?.rateLimits.setWeight(heavy, 3, 'tests');
+  });
+  after(async () => {
+    await provider.close();
+    await Promise.all(workers.map((stores) => stores.close()));
+  });
+
+  const dependenciesOf = (stores: TestStores): ActivityDependencies => {
+    const env = {
+      PERDURE_MODEL_BASE_URL: provider.baseUrl,
+      PERDURE_MODEL_CEILING_USD_PER_MTOK: '1',
+    };
+    const parsed = parseRateLimits({ [model]: { tokensPerMinute: 60_000, windowSeconds: 6 } });
+    assert.ok(parsed.kind === 'ok');
+    return {
+      stores,
+      agents: new Map([[agent.name, agent]]),
+      models: createModels({ env, rehearsals: new Map() }),
+      effectiveModelId: (id) => id,
+      secret: () => undefined,
+      settings: { queuePrefix: 'p', turnsPerExecution: 1, modelTimeoutMs: 10_000, worker: 'w' },
+      failpoint: async () => undefined,
+      rateLimits: { rules: parsed.value, declaredAt: Date.now(), onThrottled: () => undefined },
+    };
+  };
+
+  const admit = async ({ releases, runs }: TestStores, tenant: string): Promise<string> => {
+    const release = await releases.put(buildRelease(agent, (id) => id));
+    const limits = { costPico: String(10n ** 15n), tokens: 1e9, turns: 9_999, toolCalls: 9, activeMs: 1e9 };
+    const plan = {
+      release,
+      limits,
+      tools: {},
+      modelQueue: 'q',
+      modelTimeoutMs: 1,
+      turnsPerExecution: 1,
+      revisionsMax: null,
+    };
+    const id = randomId('run');
+    const facts = {
+      id,
+      agent: agent.name,
+      kind: 'single',
+      mode: 'live',
+      release,
+      scope: 's',
+      root: id,
+      principal: 'ann',
+    };
+    await runs.admit(tenant, { ...facts, keyHash: id, plan, deadlineAt: Date.now() + 600_000 });
+    return id;
+  };
+
+  /** Calls without end, as the runs of a tenant do: a wait is slept by the one that was told. */
+  const keepCalling = async (stores: TestStores, tenant: string, untilMs: number): Promise<void> => {
+    const dependencies = dependenciesOf(stores);
+    const runId = await admit(stores, tenant);
+    const text = `for ${tenant} `.padEnd(200, 'words ');
+    const delta = [await stores.transcripts.writePart(tenant, 's', { kind: 'user-text', text })];
+    for (let turn = 1; performance.now() < untilMs;) {
+      const environment = new MockActivityEnvironment(
+        {
+          workflowExecution: { workflowId: runId, runId: 'x' },
+          scheduledTimestampMs: Date.now(),
+          startToCloseTimeoutMs: LIMITS.settleMs + 10_000,
+        },
+        { logger: new DefaultLogger('ERROR') },
+      );
+      const result = await environment.run<[], ModelResult, () => Promise<ModelResult>>(async () =>
+        callModel(dependencies, { tenant, turn, head: null, delta }),
+      );
+      if (result.kind === 'throttled') await sleep(Math.min(result.waitMs, Math.max(1, untilMs - performance.now())));
+      else turn += 1;
+    }
+  };
+
+  it('are served by their weights, without a refusal, with nearly all of the limit', async () => {
+    const limit = slidingLimit(
+      { tokens: 6_000, windowMs: 6_000 },
+      (request) => ({
+        prompt: Math.ceil(requestBytes(request) / 4),
+        reply: 20 + Math.floor(20 * Math.random()),
+        delayMs: 50 + 200 * Math.random(),
+      }),
+      (request) => (JSON.stringify(request.messages).includes(heavy) ? heavy : light),
+    );
+    provider.always(limit.answer);
+    const startedAt = performance.now();
+    const endsAt = startedAt + WARM_MS + MEASURED_MS;
+    await Promise.all(
+      workers.flatMap((stores) =>
+        [heavy, light].flatMap((tenant) => Array.from({ length: CALLERS }, () => keepCalling(stores, tenant, endsAt))),
+      ),
+    );
+    const [a, b] = [heavy, light].map((tenant) => limit.served(tenant, startedAt + WARM_MS, endsAt)) as [
+      number,
+      number,
+    ];
+    assert.equal(limit.refused(), 0, 'refusals');
+    assert.ok(limit.most() <= 6_000, `${limit.most()} tokens in a window`);
+    // Some twenty calls of the light tenant: its share is exact to one of them. The slow test measures it in three minutes.
+    assert.ok(a / b > 2.3 && a / b < 3.9, `${a} to ${b} tokens`);
+    assert.ok(a + b > 0.4 * 1_000 * (MEASURED_MS / 1_000), `${a + b} tokens in ${MEASURED_MS} ms`);
+    if (process.env['PERDURE_TEST_LOG'] !== undefined) console.log({ a, b, ratio: a / b, most: limit.most() });
+  }).timeout(60_000);
+});
