@@ -41,7 +41,7 @@ export type Reconciliation<Output> =
   { readonly kind: 'done'; readonly result: Output } | { readonly kind: 'never' } | { readonly kind: 'cannot-tell' };
 
 export type ToolSpec<Input extends z.ZodType, Output extends z.ZodType> = {
-  /** camelCase, at most 48 characters: `lookupOrder`. */
+  /** camelCase, or snake_case where it comes so from elsewhere; at most 48 characters: `lookupOrder`. */
   readonly name: string;
   /** Semantic version. A new major version is served beside the old one. */
   readonly version: string;
@@ -305,7 +305,8 @@ function checkSpec<Input extends z.ZodType, Output extends z.ZodType>(spec: AnyS
   const refuse = (what: string): never => {
     throw new TypeError(`defineTool(${JSON.stringify(spec.name)}): ${what}`);
   };
-  if (!/^[a-z][A-Za-z0-9]{0,47}$/.test(spec.name)) refuse('name must be camelCase, 1 to 48 letters and digits');
+  if (!/^[a-z][A-Za-z0-9_]{0,47}$/.test(spec.name))
+    refuse('name must be camelCase or snake_case, 1 to 48 letters, digits and underscores');
   if (!/^\d+\.\d+\.\d+$/.test(spec.version)) refuse(`version must be like 1.0.0, got ${JSON.stringify(spec.version)}`);
   if (spec.taskQueue !== undefined && !/^[a-z][a-z0-9-]{0,31}$/.test(spec.taskQueue))
     refuse('taskQueue must be kebab-case');

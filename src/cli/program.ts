@@ -19,6 +19,7 @@ import { addModels } from './commands/models.ts';
 import { addReplay } from './commands/replay.ts';
 import { addRunLs } from './commands/run-ls.ts';
 import { addRunMessages } from './commands/run-messages.ts';
+import { addRunRecord } from './commands/run-record.ts';
 import { addRunRetry } from './commands/run-retry.ts';
 import { addRunShow } from './commands/run-show.ts';
 import { addRunStart } from './commands/run-start.ts';
@@ -65,6 +66,7 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
   addRunTail(run, context);
   addRunMessages(run, context);
   addRunRetry(run, context);
+  addRunRecord(run, context);
   const approve = addGroup(program, {
     name: 'approve',
     summary: 'see what waits for a person, and decide',

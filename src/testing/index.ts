@@ -1,4 +1,5 @@
 /** What tests of agents need: `perdure/testing`. */
+export { recorded, type PlayerOptions, type RecordedModel } from '../activities/recorded/player.ts';
 export { scripted, type Script, type ScriptedModel, type ScriptedReply } from '../activities/model/scripted-model.ts';
 export type { ReplayedHistory } from '../cli/replay/replay-histories.ts';
 export { checkToolContracts, type ContractProblem } from './check-tool-contracts.ts';

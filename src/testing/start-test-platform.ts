@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Client, type Connection } from '@temporalio/client';
+import type { RecordedModel } from '../activities/recorded/player.ts';
 import type { ScriptedModel } from '../activities/model/scripted-model.ts';
 import type { Agent } from '../authoring/define-agent.ts';
 import { createClient, type PerdureClient } from '../client/create-client.ts';
@@ -16,13 +17,15 @@ import { createStores } from '../stores/stores.ts';
 import { createStreamListener } from '../stores/stream-listener.ts';
 import { startWorkers } from '../workers/start-workers.ts';
 import { recordHistory } from './record-history.ts';
-import { scriptedAgent } from './scripted-agent.ts';
+import { recordedAgent, scriptedAgent } from './scripted-agent.ts';
 import { startTestServers } from './test-servers.ts';
 
 export type TestPlatformSetup = {
   readonly agents: readonly Agent[];
   /** By the agent's name: the model of its runs, whichever its definition names. An agent without one needs a rehearsal. */
   readonly scripts?: Readonly<Record<string, ScriptedModel>>;
+  /** By the agent's name: a recording that plays its model. */
+  readonly recordings?: Readonly<Record<string, RecordedModel>>;
   /** Variables of the workers: secrets of tools, settings. Nothing of this process's own environment reaches them. */
   readonly env?: Readonly<Record<string, string>>;
   /** What the workers log to stderr: `fatal` (default) to `trace`. */
@@ -80,6 +83,7 @@ export async function startTestPlatform(setup: TestPlatformSetup): Promise<TestP
     env,
     logger: createLogger(setup.logLevel ?? 'fatal'),
     scripts: new Map(Object.entries(setup.scripts ?? {})),
+    recordings: new Map(Object.entries(setup.recordings ?? {})),
   });
   const connection: Connection = connectLocally(address);
   const listener = createStreamListener(servers.postgres.url);
@@ -101,25 +105,32 @@ export async function startTestPlatform(setup: TestPlatformSetup): Promise<TestP
   };
 }
 
-function agentsOf({ agents, scripts = {}, env = {} }: TestPlatformSetup): ReadonlyMap<string, Agent> {
+function agentsOf({ agents, scripts = {}, recordings = {}, env = {} }: TestPlatformSetup): ReadonlyMap<string, Agent> {
   const names = agents.map(({ name }) => name);
-  const stray = Object.keys(scripts).find((name) => !names.includes(name));
+  const stray = Object.keys({ ...scripts, ...recordings }).find((name) => !names.includes(name));
   if (stray !== undefined) {
-    throw new TypeError(`There is a script for ${stray}, which is none of the agents: ${names.join(', ')}`);
+    throw new TypeError(
+      `There is a ${stray in scripts ? 'script' : 'recording'} for ${stray}, which is none of the agents: ${names.join(', ')}`,
+    );
   }
   return new Map(
-    agents.map((agent) => [
-      agent.name,
-      scripts[agent.name] === undefined ? ownModel(agent, env) : scriptedAgent(agent),
-    ]),
+    agents.map((agent) => {
+      if (recordings[agent.name] !== undefined) return [agent.name, recordedAgent(agent)];
+      return [agent.name, scripts[agent.name] === undefined ? ownModel(agent, env) : scriptedAgent(agent)];
+    }),
   );
 }
 
-/** @throws TypeError for an agent that would call a provider without a key. */
+/** @throws TypeError for an agent that would call a provider without a key, or play a recording that is nowhere. */
 function ownModel(agent: Agent, env: Readonly<Record<string, string>>): Agent {
   const { id } = agent.models.standard;
   const isReachable = ['OPENAI_API_KEY', 'OPENAI_API_KEY_FILE', 'PERDURE_MODEL_BASE_URL'].some((name) => env[name]);
-  if (isReachable || (id.startsWith('rehearsal:') && agent.rehearsal !== undefined)) return agent;
+  if (
+    isReachable ||
+    (id.startsWith('recorded:') && env['PERDURE_RECORDINGS_DIR']) ||
+    (id.startsWith('rehearsal:') && agent.rehearsal !== undefined)
+  )
+    return agent;
   throw new TypeError(
     `The agent ${agent.name} has the model ${id}: give it a script, or give the workers a provider in env`,
   );

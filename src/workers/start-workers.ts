@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { NativeConnection, type NativeConnectionOptions, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createModelActivities, createRunActivities, createToolActivity } from '../activities/create-activities.ts';
 import type { ActivityDependencies } from '../activities/dependencies.ts';
-import { createModels, effectiveModelId } from '../activities/model/providers.ts';
+import { effectiveModelId } from '../activities/model/providers.ts';
 import { createRouting } from '../activities/model/routing/create-routing.ts';
+import type { RecordedModel } from '../activities/recorded/player.ts';
 import type { ScriptedModel } from '../activities/model/scripted-model.ts';
 import { watchPrices } from '../activities/model/watch-prices.ts';
 import { servedTools } from '../activities/tool/find-tool.ts';
@@ -20,6 +21,7 @@ import { type Db, openDatabasePool } from '../stores/database.ts';
 import { createStores } from '../stores/stores.ts';
 import { openStreamDatabase } from '../stores/stream-database.ts';
 import { createStreamWriter, type StreamWriter } from '../stores/stream-writer.ts';
+import { createWorkerModels } from './create-worker-models.ts';
 import { bundleWorkflows } from './bundle-workflows.ts';
 import { installMeasuredRuntime, installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
@@ -44,6 +46,8 @@ export type WorkersSetup = {
   readonly logger: Logger;
   /** Scripted models by name, for tests. */
   readonly scripts?: ReadonlyMap<string, ScriptedModel>;
+  /** Recordings by name, for tests; they go before those of a folder. */
+  readonly recordings?: ReadonlyMap<string, RecordedModel>;
   /** Tracing of this process; null or absent where it is off. Whoever started it shuts it down, after the workers. */
   readonly telemetry?: Telemetry | null;
 };
@@ -190,13 +194,17 @@ function createDependencies(
     }),
     agents,
     models: watchPrices(
-      createModels({
-        env,
-        rehearsals,
-        readFile: (path) => readFileSync(path, 'utf8'),
-        prices,
-        ...(scripts === undefined ? {} : { scripts }),
-      }),
+      createWorkerModels(
+        {
+          env,
+          rehearsals,
+          readFile: (path) => readFileSync(path, 'utf8'),
+          prices,
+          ...(scripts === undefined ? {} : { scripts }),
+        },
+        setup.recordings ?? new Map(),
+        logger,
+      ),
       reportUnknownPrices(logger, onUnknownPrice),
     ),
     effectiveModelId: (id) => effectiveModelId(id, env),

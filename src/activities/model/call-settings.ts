@@ -112,8 +112,7 @@ export function mergeOptions(ours: Options = {}, own: Options = {}): Options {
  * Leaves out what only another provider can read: signatures of its reasoning, names of its items. Its reasoning goes with them, as no provider
  * takes another's. Parts of before their provider was written are left as they are.
  */
-export function partsFor(id: string, parts: readonly MessagePart[]): readonly MessagePart[] {
-  const provider = providerOf(id);
+export function partsFor(provider: string, parts: readonly MessagePart[]): readonly MessagePart[] {
   return parts.flatMap((part): readonly MessagePart[] => {
     if (!('writtenBy' in part) || part.writtenBy === undefined || part.writtenBy === provider) return [part];
     if (part.kind === 'reasoning') return [];

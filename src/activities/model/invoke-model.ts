@@ -31,7 +31,7 @@ export type ResolvedModel = {
   readonly price: ModelPrice | null;
   /** Host and port that are called, where the configuration names them: what fails there says nothing of the same model elsewhere. */
   readonly server?: string;
-  /** Plays inside the worker: nothing leaves it and nothing is charged. */
+  /** Plays inside the worker: nothing leaves it and nothing is charged. A recording of a provider does, and speaks its wire. */
   readonly simulated: boolean;
 };
 
@@ -89,7 +89,7 @@ export async function invokeModel(
   listen?: Listen,
 ): Promise<ModelReply> {
   const { model } = resolved;
-  const names = spellForWire(resolved.wire, { ...request, parts: partsFor(resolved.id, request.parts) });
+  const names = spellForWire(resolved.wire, { ...request, parts: partsFor(resolved.provider, request.parts) });
   try {
     const { stream, response } = await model.doStream(
       withPromptCache(callOptions(resolved, request, names, signal), resolved, request.cache),
@@ -135,15 +135,16 @@ function callOptions(
   signal: AbortSignal,
 ): LanguageModelV4CallOptions {
   // Models of our own see what files there are, and not what is in them. They take any name.
-  const { parts, tools } = resolved.simulated ? { ...request, parts: request.parts.map(withoutData) } : names;
+  const isOwn = resolved.wire === 'simulated';
+  const { parts, tools } = isOwn ? { ...request, parts: request.parts.map(withoutData) } : names;
   return {
     prompt: buildPrompt(request.instructions, parts),
     maxOutputTokens: request.outputTokensMax,
     abortSignal: signal,
     // Errors inside a reply are found in the provider's own words: not every package knows them.
-    ...(resolved.simulated ? {} : { includeRawChunks: true }),
+    ...(isOwn ? {} : { includeRawChunks: true }),
     ...settingOptions(request.settings ?? {}, {
-      id: resolved.id,
+      id: `${resolved.provider}:${resolved.model.modelId}`,
       wire: resolved.wire,
       sdkProvider: resolved.model.provider,
       hasTools: tools.length > 0,
@@ -153,7 +154,7 @@ function callOptions(
     ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
     ...(request.requestId === undefined ? {} : { headers: { 'x-client-request-id': request.requestId } }),
     // Models of our own play on the transcript itself; other providers never see it in this form.
-    ...(resolved.simulated ? { providerOptions: { perdure: { parts } } } : {}),
+    ...(resolved.wire === 'simulated' ? { providerOptions: { perdure: { parts } } } : {}),
   };
 }
 

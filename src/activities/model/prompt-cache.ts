@@ -70,8 +70,10 @@ export function withCachePrice({ choice, resolved, price }: Pick<Route, 'choice'
   return priceOfHour(price);
 }
 
-function wayOf({ id, wire }: ResolvedModel, { key, policy }: PromptCacheRequest): CacheWay {
-  const [provider = '', model = ''] = id.split(/:(.*)/s);
+function wayOf(
+  { provider, wire, model: { modelId: model } }: ResolvedModel,
+  { key, policy }: PromptCacheRequest,
+): CacheWay {
   const ttl = lifetimeOf(policy) === '1h' ? { ttl: '1h' } : {};
   const retention = policy === undefined || policy === 'off' ? undefined : policy.retention;
   const isOpenAi = provider.startsWith('openai') || provider.startsWith('azure');

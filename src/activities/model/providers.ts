@@ -12,6 +12,7 @@ import type { ModelPrice } from '../../domain/model/price.ts';
 import type { ResolvedModel } from './invoke-model.ts';
 import { type UsageLookup, usageLookup } from './look-up-usage.ts';
 import { ModelUnavailable } from './model-errors.ts';
+import { playedModel, type Recordings } from '../recorded/recorded-models.ts';
 import { openedModel } from './opened-model.ts';
 import { type Environment, isSecretSet, type ProviderAccess, readSecret } from './provider-access.ts';
 import { addressOf, findProvider, PROVIDER_NAMES, type ProviderRow } from './provider-table.ts';
@@ -33,6 +34,8 @@ export type ModelSettings = {
   readonly scripts?: ReadonlyMap<string, ScriptedModel>;
   /** Where prices are looked up. Defaults to the table that is built in. */
   readonly prices?: PriceBook;
+  /** Recordings that are played as models. */
+  readonly recordings?: Recordings;
 };
 
 export type Models = {
@@ -69,6 +72,8 @@ export function createModels(settings: ModelSettings): Models {
           return rehearsal(settings, id, name);
         case 'scripted':
           return script(settings, id, name);
+        case 'recorded':
+          return playedModel(createModels, settings, id, name);
       }
       const row = findProvider(provider);
       if (row !== null) return ofProvider(settings, row, { id, provider, name });

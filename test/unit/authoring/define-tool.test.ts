@@ -44,7 +44,7 @@ function define(settings: Settings): Tool {
 }
 
 const never = () => Promise.resolve({ kind: 'never' } as const);
-const NAME = 'name must be camelCase, 1 to 48 letters and digits';
+const NAME = 'name must be camelCase or snake_case, 1 to 48 letters, digits and underscores';
 const WRITES = 'idempotencyKey and reconcile are for writes; a read has no effect to keep once';
 const LOCAL = "execution 'local' is for reads; a write needs an activity of its own";
 
@@ -52,7 +52,7 @@ const REFUSED: readonly (readonly [Settings, string])[] = [
   [{ name: '' }, NAME],
   [{ name: 'AddNote' }, NAME],
   [{ name: 'add-note' }, NAME],
-  [{ name: 'add_note' }, NAME],
+  [{ name: '_note' }, NAME],
   [{ name: '1note' }, NAME],
   [{ name: 'a'.repeat(49) }, NAME],
   [{ name: 'addNote\n' }, NAME],

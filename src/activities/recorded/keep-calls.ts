@@ -1,0 +1,69 @@
+import type { JsonValue } from '../../domain/json.ts';
+import type { Release } from '../../domain/release/release.ts';
+import type { KeptCall } from '../../stores/kept-calls.ts';
+import { uniqueCallIds } from '../model/unique-call-ids.ts';
+import { maskRequest } from './mask-json.ts';
+import { createMasker, type MaskKind } from './masker.ts';
+import type { Kept, RecordingLine } from './recording.ts';
+
+/**
+ * Writes the calls of a run that was not recorded on the wire as a recording. The last call of a turn that was answered has the reply; those before
+ * it fail as they did.
+ *
+ * @returns the lines of the recording, the first one first.
+ * @throws TypeError for a run that called no model, or whose transcript was compacted: what a summariser was asked is not kept.
+ */
+export function keepCalls(
+  run: string,
+  calls: readonly KeptCall[],
+  releaseOf: ReadonlyMap<string, Release>,
+  kinds: readonly MaskKind[],
+): readonly RecordingLine[] {
+  if (calls.length === 0) throw new TypeError(`run ${run} called no model`);
+  if (calls.some(({ kind }) => kind === 'compact')) {
+    throw new TypeError(
+      `run ${run} was compacted, and what its summaries were made from is not kept; record such a run while it runs, with PERDURE_RECORD_MODELS`,
+    );
+  }
+  const lines = calls.flatMap((call): Kept[] => {
+    // A call that a person cancelled has no reply, and nobody asks for it again.
+    if (call.outcome === 'cancelled') return [];
+    return [toLine(call, releaseOf.get(call.release), kinds)];
+  });
+  return [{ kind: 'recording', version: 1, run, masks: {} }, ...lines];
+}
+
+function toLine(call: KeptCall, release: Release | undefined, kinds: readonly MaskKind[]): Kept {
+  const { turn, name, kept, usage } = call;
+  const isReplied = call.outcome === 'replied';
+  const masker = createMasker(kinds);
+  const mask = <Value>(value: Value): Value => maskRequest(plain(value), masker) as Value;
+  const request =
+    kept === null || release === undefined
+      ? null
+      : mask({
+          instructions: release.instructions,
+          parts: uniqueCallIds(kept.asked),
+          tools: release.tools.map(({ name: tool, description, inputSchema }) => ({
+            name: tool,
+            description,
+            inputSchema,
+          })) as JsonValue,
+        });
+  return {
+    kind: 'kept',
+    turn,
+    model: name,
+    request,
+    reply: isReplied && kept !== null ? mask(kept.reply as unknown as JsonValue) : null,
+    failure: isReplied
+      ? null
+      : { cause: call.cause ?? 'model-error', message: masker.mask(call.message ?? ''), charge: call.charge },
+    modelId: call.model,
+    usage,
+  };
+}
+
+function plain(value: unknown): JsonValue {
+  return JSON.parse(JSON.stringify(value)) as JsonValue;
+}

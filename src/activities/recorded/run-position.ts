@@ -1,0 +1,11 @@
+/** Names a call to its provider, and to whoever records it. */
+export const REQUEST_ID_HEADER = 'x-client-request-id';
+
+/** Where in which run a call belongs. */
+export type RunPosition = { readonly run: string; readonly turn: number };
+
+/** Reads the run and the turn out of the id of an attempt, as `attemptId` makes it. Null for any other text. */
+export function callOf(requestId: string | null): RunPosition | null {
+  const [, run, turn] = /^([\w-]{22})-(\d+)-/.exec(requestId ?? '') ?? [];
+  return run === undefined ? null : { run, turn: Number(turn) };
+}
