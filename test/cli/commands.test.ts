@@ -81,7 +81,9 @@ describe('command line: commands', function () {
       'effects',
       'deferred',
       'rejected',
+      'throttle',
       'question',
+      'budgets',
       'webUi',
       'cache',
     ]);
