@@ -20,8 +20,9 @@ export function reportUnknownPrices(
     const { modelId: model, hasCeiling } = unknown;
     if (logged.has(model)) return;
     logged.add(model);
-    if (hasCeiling) logger.info({ model }, 'the price of a model is not known: its calls are charged at the ceiling');
-    else logger.warn({ model }, 'the price of a model is not known: its calls are refused until it has a ceiling');
+    const problem = `nobody knows the price of ${model}`;
+    if (hasCeiling) logger.info({ problem }, 'calls of a model are charged at the ceiling');
+    else logger.warn({ problem }, 'calls of a model are refused until it has a price or a ceiling');
   };
 }
 

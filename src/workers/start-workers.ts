@@ -27,6 +27,7 @@ import { installMeasuredRuntime, installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
 import { observeActivities } from './observe-activities.ts';
 import { observeProcess, type ObservedProcess } from './metrics/observe-process.ts';
+import { reportBudgets } from './report-budgets.ts';
 import { reportUnknownPrices, warnOfStalePrices } from './report-prices.ts';
 import { taskFailpoint } from './task-failpoint.ts';
 import { commonOptions, MODEL_OPTIONS, WORKFLOW_OPTIONS } from './worker-options.ts';
@@ -176,10 +177,7 @@ function createDependencies(
   const stores = createStores(db, {
     failpoint,
     onAttemptClosed,
-    onBudgetWarned: (warning) => {
-      logger.warn(warning, 'a budget is 80 % used');
-      onBudgetWarned(warning);
-    },
+    onBudgetWarned: reportBudgets(logger, onBudgetWarned),
   });
   return {
     stores,
