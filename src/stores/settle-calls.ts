@@ -51,7 +51,7 @@ export async function settleCalls(
   for (const { attempt, closed } of own) await closeObservation(tx, attempt.observation, closed);
   await keepReplies(tx, own);
   await keepSummaries(tx, own);
-  for (const _ of own) await failpoint('model:settling');
+  await Promise.all(own.map(async () => failpoint('model:settling')));
   const runs = await moveCharged(tx, charged, locked);
   const replies = await findReplies(
     tx,

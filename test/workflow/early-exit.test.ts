@@ -112,7 +112,7 @@ describe('an early exit', () => {
     const views = scripts['payer']?.views.length ?? 0;
     const successor = await platform.start('payer', '', {
       retryOf: { runId: ended.workflowId, fromTurn: turns },
-      limits: { turns: 1 },
+      limits: { turns: 2 },
       whenExhausted: 'end',
     });
     await successor.result();
