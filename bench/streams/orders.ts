@@ -45,5 +45,15 @@ export function usedCpuMs(): number {
 export type CallerOrder = Scene & { readonly ledgerIds: readonly string[]; readonly baseUrl: string };
 export type CallerResult = { readonly ledgerCalls: number; readonly callMs: number; readonly cpuMs: number };
 
-export type ReaderOrder = Scene & { readonly patienceMs: number };
-export type ReaderResult = { readonly latenciesMs: readonly number[]; readonly gaps: number; readonly cpuMs: number };
+export type ReaderOrder = Scene & {
+  readonly patienceMs: number;
+  /** Tokens of each stream that come while all of them begin at once. */
+  readonly beginning: number;
+};
+export type ReaderResult = {
+  readonly latenciesMs: readonly number[];
+  /** The same without the beginning. */
+  readonly laterMs: readonly number[];
+  readonly gaps: number;
+  readonly cpuMs: number;
+};

@@ -15,7 +15,7 @@ import type { MessagePart } from '../../../src/domain/model/message-part.ts';
 import type { FailureDetail } from '../../../src/domain/run/cause.ts';
 import { LIMITS } from '../../../src/domain/run/limits.ts';
 import type { ModelResult } from '../../../src/domain/run/results.ts';
-import { openTestStores, randomId, type TestStores } from '../stores/support.ts';
+import { admitRelease, openTestStores, type TestStores } from '../stores/support.ts';
 
 const LOOK = defineTool({
   name: 'look',
@@ -64,30 +64,13 @@ describe('callModel', () => {
   after(async () => stores.close());
 
   const admit = async (agent: Agent, costPico = 10n ** 12n): Promise<string> => {
-    const release = await stores.releases.put(buildRelease(agent, (id) => id));
     const limits = { costPico: String(costPico), tokens: 1_000_000, turns: 9, toolCalls: 9, activeMs: 60_000 };
-    const plan = {
-      release,
-      limits,
-      tools: {},
-      modelQueue: 'q',
-      modelTimeoutMs: 1,
-      turnsPerExecution: 1,
-      revisionsMax: null,
-    };
-    const id = randomId('run');
-    const facts = {
-      id,
-      agent: agent.name,
-      kind: 'single',
-      mode: 'live',
-      release,
-      scope: 's',
-      root: id,
-      principal: 'ann',
-    };
-    await stores.runs.admit(stores.tenant, { ...facts, keyHash: id, plan, deadlineAt: Date.now() + 60_000 });
-    return id;
+    return admitRelease(
+      stores,
+      stores.tenant,
+      buildRelease(agent, (id) => id),
+      { limits },
+    );
   };
 
   const start = async (

@@ -15,7 +15,7 @@ import type { ModelResult } from '../../../src/domain/run/results.ts';
 import { type ProviderServer, startProviderServer } from '../../support/provider-server.ts';
 import { requestBytes, slidingLimit } from '../../support/sliding-limit.ts';
 import { testAgent } from '../../support/workflow/test-agent.ts';
-import { openTestStores, randomId, type TestStores } from '../stores/support.ts';
+import { admitRelease, openTestStores, randomId, type TestStores } from '../stores/support.ts';
 
 /** Time until estimates have settled and both tenants wait. */
 const WARM_MS = 2_000;
@@ -61,31 +61,14 @@ describe('two workers and two tenants under one limit', () => {
     };
   };
 
-  const admit = async ({ releases, runs }: TestStores, tenant: string): Promise<string> => {
-    const release = await releases.put(buildRelease(agent, (id) => id));
+  const admit = async (stores: TestStores, tenant: string): Promise<string> => {
     const limits = { costPico: String(10n ** 15n), tokens: 1e9, turns: 9_999, toolCalls: 9, activeMs: 1e9 };
-    const plan = {
-      release,
-      limits,
-      tools: {},
-      modelQueue: 'q',
-      modelTimeoutMs: 1,
-      turnsPerExecution: 1,
-      revisionsMax: null,
-    };
-    const id = randomId('run');
-    const facts = {
-      id,
-      agent: agent.name,
-      kind: 'single',
-      mode: 'live',
-      release,
-      scope: 's',
-      root: id,
-      principal: 'ann',
-    };
-    await runs.admit(tenant, { ...facts, keyHash: id, plan, deadlineAt: Date.now() + 600_000 });
-    return id;
+    return admitRelease(
+      stores,
+      tenant,
+      buildRelease(agent, (id) => id),
+      { limits },
+    );
   };
 
   /** Calls without end, as the runs of a tenant do: a wait is slept by the one that was told. */

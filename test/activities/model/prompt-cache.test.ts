@@ -20,7 +20,7 @@ import { LIMITS } from '../../../src/domain/run/limits.ts';
 import type { ModelResult } from '../../../src/domain/run/results.ts';
 import { createStores, type Stores } from '../../../src/stores/stores.ts';
 import { type CachingServer, startCachingServer } from '../../support/prompt-cache/caching-server.ts';
-import { openTestStores, randomId, type TestStores } from '../stores/support.ts';
+import { admitRelease, openTestStores, randomId, type TestStores } from '../stores/support.ts';
 
 const LOOK = defineTool({
   name: 'look',
@@ -45,6 +45,8 @@ const keeper = (id: string): Agent =>
     tools: [LOOK],
   });
 
+const SCOPE = randomId('scope');
+
 describe('a prompt that workers share', () => {
   let stores: TestStores;
   let server: CachingServer;
@@ -63,30 +65,13 @@ describe('a prompt that workers share', () => {
   });
 
   const admit = async (agent: Agent): Promise<string> => {
-    const release = await stores.releases.put(buildRelease(agent, (id) => id));
     const limits = { costPico: String(10n ** 15n), tokens: 1e9, turns: 99, toolCalls: 99, activeMs: 60_000 };
-    const plan = {
-      release,
-      limits,
-      tools: {},
-      modelQueue: 'q',
-      modelTimeoutMs: 1,
-      turnsPerExecution: 1,
-      revisionsMax: null,
-    };
-    const id = randomId('run');
-    const facts = {
-      id,
-      agent: agent.name,
-      kind: 'single',
-      mode: 'live',
-      release,
-      scope: id,
-      root: id,
-      principal: 'ann',
-    };
-    await stores.runs.admit(stores.tenant, { ...facts, keyHash: id, plan, deadlineAt: Date.now() + 60_000 });
-    return id;
+    return admitRelease(
+      stores,
+      stores.tenant,
+      buildRelease(agent, (id) => id),
+      { limits, scope: SCOPE },
+    );
   };
 
   /** One turn on a worker: what the model asked for before is answered, in members whose order is the tool's own. */
@@ -117,7 +102,7 @@ describe('a prompt that workers share', () => {
             isError: false,
             output: { zone: 'z', found: [{ name: 'n', id: turn }], at: turn },
           };
-    const delta = [await worker.transcripts.writePart(stores.tenant, runId, await paired(worker, runId, said, before))];
+    const delta = [await worker.transcripts.writePart(stores.tenant, SCOPE, await paired(worker, said, before))];
     const environment = new MockActivityEnvironment({
       workflowExecution: { workflowId: runId, runId: 'x' },
       scheduledTimestampMs: Date.now(),
@@ -129,9 +114,9 @@ describe('a prompt that workers share', () => {
   };
 
   /** Gives a result the id of the call that it is of. */
-  const paired = async (worker: Stores, runId: string, part: MessagePart, before: ModelResult | null) => {
+  const paired = async (worker: Stores, part: MessagePart, before: ModelResult | null) => {
     if (part.kind !== 'tool-result' || before === null || !('head' in before)) return part;
-    const parts = await worker.transcripts.read(stores.tenant, runId, before.head);
+    const parts = await worker.transcripts.read(stores.tenant, SCOPE, before.head);
     const call = parts.findLast(({ kind }) => kind === 'tool-call');
     return call?.kind === 'tool-call' ? { ...part, toolCallId: call.toolCallId } : part;
   };

@@ -24,7 +24,7 @@ import {
   startProviderServer,
 } from '../../support/provider-server.ts';
 import { testAgent } from '../../support/workflow/test-agent.ts';
-import { openTestStores, randomId, type TestStores } from '../stores/support.ts';
+import { admitRelease, openTestStores, randomId, type TestStores } from '../stores/support.ts';
 
 const model = (id: string, rest: Partial<ModelChoice> = {}): ModelChoice => ({
   id,
@@ -97,30 +97,13 @@ describe('a model call with fallbacks', () => {
   });
 
   const admit = async (agent: Agent, costPico: bigint): Promise<string> => {
-    const release = await stores.releases.put(buildRelease(agent, (id) => id));
     const limits = { costPico: String(costPico), tokens: 1_000_000, turns: 9, toolCalls: 9, activeMs: 60_000 };
-    const plan = {
-      release,
-      limits,
-      tools: {},
-      modelQueue: 'q',
-      modelTimeoutMs: 1,
-      turnsPerExecution: 1,
-      revisionsMax: null,
-    };
-    const id = randomId('run');
-    const facts = {
-      id,
-      agent: agent.name,
-      kind: 'single',
-      mode: 'live',
-      release,
-      scope: 's',
-      root: id,
-      principal: 'ann',
-    };
-    await stores.runs.admit(stores.tenant, { ...facts, keyHash: id, plan, deadlineAt: Date.now() + 60_000 });
-    return id;
+    return admitRelease(
+      stores,
+      stores.tenant,
+      buildRelease(agent, (id) => id),
+      { limits },
+    );
   };
 
   type Asked = {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
+import type { Release, RunLimits } from '../../../src/domain/release/release.ts';
 import type { RunPlan } from '../../../src/domain/run/plan.ts';
 import type { RunAccounts } from '../../../src/stores/budget-chain.ts';
 import { type Db, openDatabase } from '../../../src/stores/database.ts';
@@ -40,27 +41,17 @@ export function randomId(prefix: string): string {
   return `${prefix}-${randomBytes(6).toString('hex')}`;
 }
 
-/** Admits a run with a cap, and gives its id. */
-export async function admitRun(
-  { runs, releases, tenant }: TestStores,
-  cap: { readonly costPico: string; readonly tokens: number },
-  accounts?: RunAccounts,
+/** Admits a run of a release for a tenant, and gives its id. */
+export async function admitRelease(
+  { runs, releases }: Pick<Stores, 'runs' | 'releases'>,
+  tenant: string,
+  release: Release,
+  { limits, scope = 's', accounts }: Admission,
 ): Promise<string> {
   const id = randomId('run');
-  const limits = { ...cap, turns: 10, toolCalls: 10, activeMs: 60_000 };
-  const model = { id: 'scripted:any', outputTokensMax: 1, contextTokensMax: 1 };
-  const release = await releases.put({
-    agent: 'any',
-    instructions: '',
-    models: { standard: model },
-    tools: [],
-    guardrails: [],
-    approvals: [],
-    limits,
-    reflection: null,
-  });
+  const releaseId = await releases.put(release);
   const plan: RunPlan = {
-    release,
+    release: releaseId,
     limits,
     tools: {},
     modelQueue: 'q',
@@ -68,15 +59,38 @@ export async function admitRun(
     turnsPerExecution: 1,
     revisionsMax: null,
   };
-  const facts = { id, agent: 'any', kind: 'single', mode: 'live', release, scope: 's', root: id, principal: 'ann' };
+  const { agent } = release;
+  const facts = { id, agent, kind: 'single', mode: 'live', release: releaseId, scope, root: id, principal: 'ann' };
   await runs.admit(tenant, {
     ...facts,
     keyHash: id,
     plan,
-    deadlineAt: Date.now() + 60_000,
+    deadlineAt: Date.now() + 600_000,
     ...(accounts === undefined ? {} : { accounts }),
   });
   return id;
+}
+
+type Admission = { readonly limits: RunLimits; readonly scope?: string; readonly accounts?: RunAccounts };
+
+/** Admits a run with a cap, and gives its id. */
+export async function admitRun(
+  stores: TestStores,
+  cap: { readonly costPico: string; readonly tokens: number },
+  accounts?: RunAccounts,
+): Promise<string> {
+  const limits = { ...cap, turns: 10, toolCalls: 10, activeMs: 60_000 };
+  const release: Release = {
+    agent: 'any',
+    instructions: '',
+    models: { standard: { id: 'scripted:any', outputTokensMax: 1, contextTokensMax: 1 } },
+    tools: [],
+    guardrails: [],
+    approvals: [],
+    limits,
+    reflection: null,
+  };
+  return admitRelease(stores, stores.tenant, release, { limits, ...(accounts === undefined ? {} : { accounts }) });
 }
 
 /** An observation of an attempt, with an id of its own. */
