@@ -1,4 +1,5 @@
-import { Connection } from '@temporalio/client';
+import type { Connection } from '@temporalio/client';
+import { connectToTemporal } from '../../src/runtime/connection.ts';
 import { createClient, type ClientSetup, type PerdureClient } from '../../src/client/index.ts';
 import { readWorkerConfig } from '../../src/runtime/config.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -28,7 +29,7 @@ export async function openPlatform(): Promise<Platform> {
   const { address, namespace } = servers.temporal;
   const stores = createStores(openDatabase(servers.postgres.url, () => undefined));
   await migrate(stores.db);
-  const connection = await Connection.connect({ address, channelArgs: { 'grpc.enable_http_proxy': 0 } });
+  const connection = await connectToTemporal({ address, channelArgs: { 'grpc.enable_http_proxy': 0 } });
   const reader = createRunReader(stores);
   return {
     servers,

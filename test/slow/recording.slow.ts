@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { Connection } from '@temporalio/client';
+import type { Connection } from '@temporalio/client';
+import { connectToTemporal } from '../../src/runtime/connection.ts';
 import type { Agent } from '../../src/authoring/index.ts';
 import { createClient } from '../../src/client/index.ts';
 import { openRunReader } from '../../src/stores/run-reader.ts';
@@ -59,7 +60,7 @@ describe('the recording of a worker that is killed', function () {
       { kind: 'reply', text: 'There are documents.' },
     );
     const { address, namespace } = temporal;
-    connection = await Connection.connect({ address, channelArgs: { 'grpc.enable_http_proxy': 0 } });
+    connection = await connectToTemporal({ address, channelArgs: { 'grpc.enable_http_proxy': 0 } });
     reader = openRunReader(postgres.url);
     const first = await start();
     const client = createClient({ connection, namespace, reader, taskQueue: `${prefix}-agents`, principal: 'tester' });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
+import { connectToTemporal } from '../../src/runtime/connection.ts';
 import { createClient } from '../../src/client/index.ts';
 import { openRunReader } from '../../src/stores/run-reader.ts';
 import { startTestPlatform, type TestPlatform } from '../../src/testing/index.ts';
@@ -104,7 +104,7 @@ const LIVES_MS = [1_500, 700, 2_500, 1_100, 1_900, 900];
           PERDURE_CASES: process.env['PERDURE_CASES'] ?? '../shared/cases',
           TAU_MODEL: WIRES[wire],
         };
-        const connection = await Connection.connect({
+        const connection = await connectToTemporal({
           address: temporal.address,
           channelArgs: { 'grpc.enable_http_proxy': 0 },
         });

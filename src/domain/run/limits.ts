@@ -51,8 +51,8 @@ export const LIMITS = {
   repeatsToGuide: 3,
   /** Equal tool calls in a row before the run ends. */
   repeatsToEnd: 6,
-  /** Turns in a row without a new result before the model is told. One may be a mistake of its own. */
-  staleTurnsToGuide: 2,
+  /** Turns in a row without a new result before the model is told. It may well read twice again what it is about to change. */
+  staleTurnsToGuide: 3,
   /** Turns in a row without a new result before the run closes: with the first one as many as equal calls that end a run. */
   staleTurnsToClose: 5,
   /** Results that a run remembers to tell what is new: a full turn of calls. They travel in the continuation, in 12 bytes each. */

@@ -168,13 +168,14 @@ describe('a goal', () => {
 });
 
 describe('no new information', () => {
-  it('is told to the model after two turns that told nothing, though their calls take turns', () => {
-    const one = turn(stale(1), { lookupOrder: { tells: 'b' } }, 'args-1');
+  it('is told to the model after three turns that told nothing, though their calls take turns', () => {
+    assert.deepEqual(turn(stale(1), { lookupOrder: { tells: 'b' } }, 'args-1').waiting, []);
+    const told = turn(stale(2), { lookupOrder: { tells: 'a' } }, 'args-0');
     assert.deepEqual(
-      one.waiting.map(({ id }) => id),
-      ['perdure:stale-4'],
+      told.waiting.map(({ id }) => id),
+      ['perdure:stale-5'],
     );
-    assert.equal(closingOf(decide(stale(2), EARLY)), undefined);
+    assert.equal(closingOf(decide(stale(3), EARLY)), undefined);
   });
 
   it('closes the run after five, and ends it with what the model has', () => {
