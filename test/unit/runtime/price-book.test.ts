@@ -173,7 +173,7 @@ describe('a model without a known price', () => {
       ],
     );
     assert.equal(lines.length, 2);
-    assert.match(lines[0] ?? '', /^warn .*openai:gpt-9.*refused until it has a ceiling/);
+    assert.match(lines[0] ?? '', /^warn .*openai:gpt-9.*refused until it has a price or a ceiling/);
     assert.match(lines[1] ?? '', /^info .*openai:gpt-10.*charged at the ceiling/);
     const { sum } = parseExposition(await metrics.expose());
     assert.equal(sum('perdure_model_prices_unknown_total', { model: 'openai:gpt-9', ceiling: 'false' }), 2);
