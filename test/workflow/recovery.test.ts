@@ -95,14 +95,16 @@ describe('recovery', function () {
     provider.always(answer);
     env['OPENAI_BASE_URL'] = provider.baseUrl;
     env['ANTHROPIC_BASE_URL'] = provider.baseUrl;
-    const agents = WIRES.map((wire) => {
-      const standard = { id: MODELS[wire], outputTokensMax: 100, contextTokensMax: 10_000 };
-      return testAgent(wire, { models: { standard } });
+    env['PERDURE_MODEL_CEILING_USD_PER_MTOK'] = '1';
+    // A model each: the failures of one case must not open the breaker of another.
+    const agents = cases.map(({ wire, name }) => {
+      const standard = { id: `${MODELS[wire]}-${name}`, outputTokensMax: 100, contextTokensMax: 10_000 };
+      return testAgent(`${wire}-${name}`, { models: { standard } });
     });
     platform = await startPlatform({ agents, env });
     await Promise.all(
       cases.map(async ({ wire, name }) => {
-        runs.set(`${wire} ${name}`, await platform.start(wire, `Hello. [case ${wire} ${name}]`));
+        runs.set(`${wire} ${name}`, await platform.start(`${wire}-${name}`, `Hello. [case ${wire} ${name}]`));
       }),
     );
   });
