@@ -22,6 +22,7 @@ import { chargeOfFailure } from '../model/call-model.ts';
 import { accountRefused, starved, tooManyCalls } from '../model/call-troubles.ts';
 import { parametersOf } from '../model/call-settings.ts';
 import { UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/open-attempt.ts';
+import { modelObservation } from '../model/model-observation.ts';
 import { attemptId } from '../model/prepare-call.ts';
 import { askRateLimit, type Permit, sizeOf } from '../model/rate-limit.ts';
 import type { Passage } from '../model/routing/passage.ts';
@@ -156,19 +157,7 @@ async function reserve(
       unansweredMax: job.isPatient ? Number.POSITIVE_INFINITY : UNANSWERED_CALLS_MAX,
       summaryKey: key,
     },
-    {
-      id,
-      runId: job.facts.id,
-      agent: job.facts.agent,
-      turn: job.turn,
-      callIndex: index,
-      kind: 'compact',
-      name: job.resolved.id,
-      release: job.facts.release,
-      attempt: activityInfo().attempt,
-      worker: settings.worker,
-      route: routeTaken(job),
-    },
+    { ...modelObservation(job, id, settings), kind: 'compact', callIndex: index, route: routeTaken(job) },
   );
 }
 

@@ -1,4 +1,3 @@
-import { activityInfo } from '@temporalio/activity';
 import { ATTACHMENTS_BYTES_MAX, fileBytes } from '../../domain/model/attachment.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import { worstCost } from '../../domain/model/price.ts';
@@ -10,6 +9,7 @@ import type { Left, Reserved } from '../../stores/call-types.ts';
 import type { OpenObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { accountRefused, starved, tooManyCalls, tooManyFiles } from './call-troubles.ts';
+import { modelObservation } from './model-observation.ts';
 import { routeTaken } from './routing/run-routed.ts';
 import { type Call, contextTooLong, fileTokensMax, fixedBytesOf, tooLong, type TooLong } from './prepare-call.ts';
 
@@ -89,7 +89,7 @@ async function reserve(
   id: string,
   lastAnswer: LastAnswer | null,
 ): Promise<Reserved | TooLong> {
-  const { tenant, turn, facts, choice, resolved } = call;
+  const { tenant, facts, choice } = call;
   const { bytes, nodes } = await stores.transcripts.sizeOf(tenant, facts.scope, call.prompt);
   if (isTooLongForCertain(choice, bytes)) return tooLong(call, bytes);
   if (fileBytes(call.parts) > ATTACHMENTS_BYTES_MAX) throw tooManyFiles(call);
@@ -105,19 +105,7 @@ async function reserve(
       isQuiet: call.isPatient,
       ...(lastAnswer === 'keep' ? { heldBack: closingCost(call, bound) } : {}),
     },
-    {
-      id,
-      runId: facts.id,
-      agent: facts.agent,
-      turn,
-      callIndex: null,
-      kind: 'model',
-      name: resolved.id,
-      release: facts.release,
-      attempt: activityInfo().attempt,
-      worker: settings.worker,
-      route: routeTaken(call),
-    },
+    { ...modelObservation(call, id, settings), route: routeTaken(call) },
   );
 }
 

@@ -1,7 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { fileTokens, withoutData } from '../../domain/model/attachment.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
-import { chainOf, type Fallback, type ModelChoice, type Tier, tierOf } from '../../domain/model/model-policy.ts';
+import { chainOf, type Fallback, type ModelChoice, type Tier, tierOf, TIERS } from '../../domain/model/model-policy.ts';
 import { withOutputContract } from '../../domain/model/output-contract.ts';
 import type { ModelPrice } from '../../domain/model/price.ts';
 import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
@@ -67,7 +67,9 @@ export async function prepareCall(dependencies: ActivityDependencies, input: Cal
   const { tenant, turn } = input;
   const facts = await stores.runs.factsOf(tenant, agentRunIdOfActivity());
   const release = await stores.releases.get(facts.release);
-  const isNearCap = await stores.budgets.isNearCap(tenant, facts.id);
+  // Only another tier makes it matter, and it is asked at every call.
+  const hasTiers = TIERS.filter((tier) => release.models[tier] !== undefined).length > 1;
+  const isNearCap = hasTiers && (await stores.budgets.isNearCap(tenant, facts.id));
   const route = await chooseRoute(dependencies, release, { isNearCap, ...tierOfInput(input) });
   const history = await stores.transcripts.readNodes(tenant, facts.scope, input.head);
   const recalled = await withRecalled(stores, { tenant, scope: facts.scope }, history, input.delta);

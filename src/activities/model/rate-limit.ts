@@ -1,4 +1,4 @@
-import { activityInfo, Context } from '@temporalio/activity';
+import { Context } from '@temporalio/activity';
 import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
 import { fileTokens, withoutData } from '../../domain/model/attachment.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
@@ -8,7 +8,6 @@ import { describeLimit, findRule, type RateDimension, type RateLimitRule } from 
 import type { RateGrant } from '../../domain/quota/rate-limiter.ts';
 import type { CallSize } from '../../domain/quota/token-estimate.ts';
 import type { Throttled } from '../../domain/run/results.ts';
-import type { NewObservation } from '../../stores/observations.ts';
 import type { RateAsked, RatedCredential } from '../../stores/rate-limits.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import { noteUncalled } from '../../stores/uncalled-attempts.ts';
@@ -18,6 +17,7 @@ import { noteIdle } from '../timed.ts';
 import { tooLargeForLimit } from './call-troubles.ts';
 import type { ModelReply, ModelRequest, ResolvedModel } from './invoke-model.ts';
 import { ModelReplyError } from './model-errors.ts';
+import { modelObservation } from './model-observation.ts';
 
 /** The limits of a worker's models. */
 export type RateLimits = {
@@ -175,21 +175,10 @@ function tellWait(
 /** Writes down that an attempt at a turn's call called nobody, because its run has to wait. */
 export async function noteThrottled(
   { stores, settings }: ActivityDependencies,
-  { tenant, turn, facts, resolved }: Omit<RatedCall, 'name' | 'size'> & { readonly turn: number },
+  call: Omit<RatedCall, 'name' | 'size'> & { readonly turn: number },
   id: string,
   throttled: Throttled,
 ): Promise<Throttled> {
-  const observation: NewObservation = {
-    id,
-    runId: facts.id,
-    agent: facts.agent,
-    turn,
-    callIndex: null,
-    kind: 'model',
-    name: resolved.id,
-    release: facts.release,
-    attempt: activityInfo().attempt,
-    worker: settings.worker,
-  };
-  return stores.db.transaction().execute(async (tx) => noteUncalled(tx, tenant, observation, throttled));
+  const observation = modelObservation(call, id, settings);
+  return stores.db.transaction().execute(async (tx) => noteUncalled(tx, call.tenant, observation, throttled));
 }
