@@ -1,9 +1,10 @@
 /**
  * Goal: what streaming adds to a token between its provider and a reader, at 200 streams beside the ledger's load, against one stream.
- * Method: a provider server that writes the time into each token, a process that calls models as a worker does, a process that reads, and a
+ * Method: a provider server that writes the time into each token, processes that call models as workers do, a process that reads, and a
  * PostgreSQL of their own. Times are of the machine's one monotonic clock.
  *
- * Options: `--streams 200`, `--token-ms 20`, `--seconds 15`.
+ * Options: `--streams 200`, `--token-ms 40 --token-ms 20` (one row each), `--seconds 15`, `--workers 1`, `--ledger 100` (reservations with
+ * settlements a second), `--begin-ms 2000`.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,20 +31,26 @@ import {
   usedCpuMsOf,
 } from './streams/orders.ts';
 
-/** Milliseconds in which all streams begin at once: calls do so after an outage, and seldom else. */
-const BEGINNING_MS = 2_000;
-
 /** What a token may take from the provider to the reader at p99, in milliseconds. */
 const GOAL_MS = 50;
+
+/** Runs that share the ledger's load. */
+const LEDGER_RUNS = 20;
 
 const { values } = parseArgs({
   options: {
     streams: { type: 'string', default: '200' },
-    'token-ms': { type: 'string', default: '20' },
+    // One stream, then as many as are asked for at each of these paces. Anthropic's events have some four tokens, OpenAI's one.
+    'token-ms': { type: 'string', multiple: true, default: ['40', '20'] },
     seconds: { type: 'string', default: '15' },
+    workers: { type: 'string', default: '1' },
+    ledger: { type: 'string', default: '100' },
+    // Streams begin one after the other within so many milliseconds; 0 is what follows an outage.
+    'begin-ms': { type: 'string', default: '2000' },
   },
 });
-const [streams, tokenMs, seconds] = [Number(values.streams), Number(values['token-ms']), Number(values.seconds)];
+const [streams, seconds] = [Number(values.streams), Number(values.seconds)];
+const paces = values['token-ms'].map(Number);
 
 const folder = await testFolder();
 const postgres = await startPostgres({
@@ -54,92 +61,108 @@ const postgres = await startPostgres({
 const db = openDatabase(postgres.url, () => undefined);
 await migrate(db);
 const provider = await startPacedProvider();
-const caller = fork(join(import.meta.dirname, 'streams/caller.ts'));
+const callers = Array.from({ length: Number(values.workers) }, () =>
+  fork(join(import.meta.dirname, 'streams/caller.ts')),
+);
 const reader = fork(join(import.meta.dirname, 'streams/reader.ts'));
 
 const rows: string[][] = [
   [
     'streams',
+    'workers',
     'ledger',
+    'tokens/s each',
     'tokens',
-    'tokens/s',
     'p50 ms',
     'p99 ms',
-    'p99 after 2 s',
     'max ms',
     'gaps',
+    'tokens/s',
     'ledger calls/s',
     'cores: provider',
-    'caller',
+    'workers',
     'reader',
     'database',
   ],
 ];
 // Code that runs for the first time is slower; nobody reads this one.
-await play(Math.min(streams, 20), 20, 3);
-const [alone] = [await play(1, 0, seconds)];
-const loaded = await play(1, 20, seconds);
-const many = await play(streams, 20, seconds);
+await play(Math.min(streams, 20), { ledgerRuns: LEDGER_RUNS, tokenMs: 20, forSeconds: 3 });
+rows.length = 1;
+const [slowest = 40] = paces;
+await play(1, { ledgerRuns: 0, tokenMs: slowest, forSeconds: seconds });
+await play(1, { ledgerRuns: LEDGER_RUNS, tokenMs: slowest, forSeconds: seconds });
+for (const tokenMs of paces) await play(streams, { ledgerRuns: LEDGER_RUNS, tokenMs, forSeconds: seconds });
 console.log(
   `${cpus()[0]?.model ?? 'a machine'}, ${availableParallelism()} cores, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`,
 );
-console.log(`a token each ${tokenMs} ms in each stream, for ${seconds} s`);
-printTable('added time from the provider’s send to the reader’s receive', rows);
-const [p99Of, ofOne] = [many.p99, Math.max(loaded.p99, alone.p99)];
-console.log(
-  `p99 of ${streams} streams: ${p99Of.toFixed(1)} ms (goal ${GOAL_MS} ms), ${(p99Of / ofOne).toFixed(1)} × that of one stream`,
+printTable(
+  `added time from the provider’s send to the reader’s receive, for ${seconds} s; the goal is ${GOAL_MS} ms at p99`,
+  rows,
 );
-for (const child of [caller, reader]) child.kill();
+for (const child of [...callers, reader]) child.kill();
 provider.close();
 await db.destroy();
 process.exit(0);
 
-type Figures = { readonly p50: number; readonly p99: number };
+type Stage = { readonly ledgerRuns: number; readonly tokenMs: number; readonly forSeconds: number };
 
-async function play(count: number, ledgerLoops: number, forSeconds: number): Promise<Figures> {
+async function play(count: number, { ledgerRuns, tokenMs, forSeconds }: Stage): Promise<void> {
   const tenant = randomId('tenant');
   const stores = { ...createStores(db), tenant, close: async () => undefined };
   const cap = { costPico: '1000000000000000', tokens: 1_000_000_000 };
   const admit = (number: number) => Promise.all(Array.from({ length: number }, () => admitRun(stores, cap)));
-  const [runIds, ledgerIds] = [await admit(count), await admit(ledgerLoops)];
+  const [runIds, ledgerIds] = [await admit(count), await admit(ledgerRuns)];
   const tokens = Math.round((forSeconds * 1_000) / tokenMs);
   provider.set({ tokens, tokenMs });
   const scene: Scene = { databaseUrl: postgres.url, tenant, runIds, tokens };
   const heard = ask<ReaderResult>(reader, {
     ...scene,
-    beginning: BEGINNING_MS / tokenMs,
     patienceMs: (forSeconds + 20) * 1_000,
   } satisfies ReaderOrder);
   await once(reader, 'message');
   const [startedCpuMs, startedDatabaseMs] = [usedCpuMs(), usedCpuMsOf(postgres.pid)];
-  const called = ask<CallerResult>(caller, { ...scene, ledgerIds, baseUrl: provider.baseUrl } satisfies CallerOrder);
-  const [{ latenciesMs, laterMs, gaps, cpuMs: readCpuMs }, { ledgerCalls, callMs, cpuMs: calledCpuMs }] =
-    await Promise.all([heard, called]);
-  const sorted = latenciesMs.toSorted((one, other) => one - other);
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-  const later = laterMs.toSorted((one, other) => one - other);
-  const laterP99 = later[Math.floor(later.length * 0.99)] ?? Number.NaN;
-  const shown = [at(0.5), at(0.99), laterP99, at(1)].map((ms) => ms.toFixed(1));
-  const rates = [(sorted.length / (callMs / 1_000)).toFixed(0), (ledgerCalls / (callMs / 1_000)).toFixed(0)];
-  const [tokenRate = '', ledgerRate = ''] = rates;
-  const cores = [usedCpuMs() - startedCpuMs, calledCpuMs, readCpuMs, usedCpuMsOf(postgres.pid) - startedDatabaseMs].map(
-    (ms) => (ms / callMs).toFixed(2),
-  );
-  if (forSeconds === seconds) {
-    const load = ledgerLoops === 0 ? 'idle' : `${ledgerLoops} at once`;
-    rows.push([
-      String(count),
-      load,
-      `${sorted.length} of ${count * tokens}`,
-      tokenRate,
-      ...shown,
-      String(gaps),
-      ledgerRate,
-      ...cores,
-    ]);
-  }
-  return { p50: at(0.5), p99: at(0.99) };
+  const shareOf = (ids: readonly string[], at: number) => ids.filter((_, index) => index % callers.length === at);
+  const called = callers.map((worker, at) => {
+    const share = {
+      runIds: shareOf(runIds, at),
+      ledgerIds: shareOf(ledgerIds, at),
+      ledgerMs: (1_000 * LEDGER_RUNS) / Number(values.ledger),
+      beginMs: Number(values['begin-ms']),
+    };
+    return ask<CallerResult>(worker, { ...scene, ...share, baseUrl: provider.baseUrl } satisfies CallerOrder);
+  });
+  const { latenciesMs, gaps, cpuMs: readCpuMs } = await heard;
+  const results = await Promise.all(called);
+  const callMs = Math.max(...results.map((result) => result.callMs));
+  const [ledgerCalls, calledCpuMs] = [
+    results.reduce((sum, result) => sum + result.ledgerCalls, 0),
+    results.reduce((sum, result) => sum + result.cpuMs, 0),
+  ];
+  const perSecond = (number: number): string => (number / (callMs / 1_000)).toFixed(0);
+  const coresOf = (cpuMs: number): string => (cpuMs / callMs).toFixed(2);
+  rows.push([
+    String(count),
+    String(callers.length),
+    ledgerRuns === 0 ? 'idle' : `${values.ledger}/s`,
+    String(1_000 / tokenMs),
+    `${latenciesMs.length} of ${count * tokens}`,
+    quantile(latenciesMs, 0.5),
+    quantile(latenciesMs, 0.99),
+    quantile(latenciesMs, 1),
+    String(gaps),
+    perSecond(latenciesMs.length),
+    perSecond(ledgerCalls),
+    coresOf(usedCpuMs() - startedCpuMs),
+    coresOf(calledCpuMs),
+    coresOf(readCpuMs),
+    coresOf(usedCpuMsOf(postgres.pid) - startedDatabaseMs),
+  ]);
+}
+
+/** What so great a share of the numbers is not above, with one decimal. */
+function quantile(numbers: readonly number[], share: number): string {
+  const sorted = numbers.toSorted((low, high) => low - high);
+  return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN).toFixed(1);
 }
 
 async function ask<Result>(child: ChildProcess, order: CallerOrder | ReaderOrder): Promise<Result> {

@@ -4,8 +4,7 @@ import { invokeModel } from '../../src/activities/model/invoke-model.ts';
 import { createModels } from '../../src/activities/model/providers.ts';
 import { openDatabase } from '../../src/stores/database.ts';
 import { createStores, type Stores } from '../../src/stores/stores.ts';
-import { openStreamDatabase } from '../../src/stores/stream-database.ts';
-import { createStreamWriter } from '../../src/stores/stream-writer.ts';
+import { startStreamThread } from '../../src/workers/start-stream-thread.ts';
 import { newObservation, randomId } from '../../test/activities/stores/support.ts';
 import { type CallerOrder, type CallerResult, usedCpuMs } from './orders.ts';
 
@@ -17,9 +16,9 @@ process.on('message', (order: CallerOrder) => {
 });
 
 async function call(order: CallerOrder): Promise<CallerResult> {
-  const { databaseUrl, tenant, runIds, ledgerIds, baseUrl } = order;
+  const { databaseUrl, tenant, runIds, ledgerIds, ledgerMs, beginMs, baseUrl } = order;
   const stores = createStores(openDatabase(databaseUrl, () => undefined));
-  const streams = createStreamWriter(openStreamDatabase(databaseUrl, console.error), console.error);
+  const streams = startStreamThread(databaseUrl, console.error);
   const env = { PERDURE_MODEL_BASE_URL: baseUrl, PERDURE_MODEL_CEILING_USD_PER_MTOK: '1' };
   const models = createModels({ env, rehearsals: new Map(), readFile: () => '' });
   const model = await models.resolve({
@@ -35,10 +34,13 @@ async function call(order: CallerOrder): Promise<CallerResult> {
   } as const;
   const [startedMs, startedCpuMs] = [performance.now(), usedCpuMs()];
   let isOver = false;
-  const load = ledgerIds.map((runId) => settleCalls(stores, tenant, runId, () => isOver));
+  const load = ledgerIds.map((runId) => settleCalls(stores, tenant, runId, ledgerMs, () => isOver));
   await Promise.all(
-    runIds.map(async (runId) => {
-      await invokeModel(model, request, new AbortController().signal, streams.open(tenant, runId, 1));
+    runIds.map(async (runId, at) => {
+      await sleep((beginMs * at) / runIds.length);
+      const stream = streams.open(tenant, runId, 1);
+      await invokeModel(model, request, new AbortController().signal, stream.say);
+      stream.end();
       streams.settled(runId);
     }),
   );
@@ -50,10 +52,19 @@ async function call(order: CallerOrder): Promise<CallerResult> {
   return { ledgerCalls, callMs, cpuMs };
 }
 
-/** Reserves and settles one call after the other, each of a turn of its own. */
-async function settleCalls(stores: Stores, tenant: string, runId: string, isOver: () => boolean): Promise<number> {
+/** Reserves and settles a call of its own turn each few milliseconds; one that is late is not made up for. */
+async function settleCalls(
+  stores: Stores,
+  tenant: string,
+  runId: string,
+  everyMs: number,
+  isOver: () => boolean,
+): Promise<number> {
   let calls = 0;
+  let dueMs = performance.now() + Math.random() * everyMs;
   while (!isOver()) {
+    await sleep(Math.max(0, dueMs - performance.now()));
+    dueMs = Math.max(dueMs + everyMs, performance.now());
     calls += 1;
     const reservation = {
       id: randomId('call'),

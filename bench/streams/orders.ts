@@ -42,18 +42,22 @@ export function usedCpuMs(): number {
   return (user + system) / 1_000;
 }
 
-export type CallerOrder = Scene & { readonly ledgerIds: readonly string[]; readonly baseUrl: string };
+export type CallerOrder = Scene & {
+  /** Runs whose calls are the ledger's load, one after the other in each. */
+  readonly ledgerIds: readonly string[];
+  /** Milliseconds between two calls of such a run. */
+  readonly ledgerMs: number;
+  /** Milliseconds within which the streams begin. */
+  readonly beginMs: number;
+  readonly baseUrl: string;
+};
 export type CallerResult = { readonly ledgerCalls: number; readonly callMs: number; readonly cpuMs: number };
 
 export type ReaderOrder = Scene & {
   readonly patienceMs: number;
-  /** Tokens of each stream that come while all of them begin at once. */
-  readonly beginning: number;
 };
 export type ReaderResult = {
   readonly latenciesMs: readonly number[];
-  /** The same without the beginning. */
-  readonly laterMs: readonly number[];
   readonly gaps: number;
   readonly cpuMs: number;
 };

@@ -8,21 +8,13 @@ process.on('message', (order: ReaderOrder) => {
   void read(order).then((result) => process.send?.({ result }));
 });
 
-async function read({
-  databaseUrl,
-  tenant,
-  runIds,
-  tokens,
-  beginning,
-  patienceMs,
-}: ReaderOrder): Promise<ReaderResult> {
+async function read({ databaseUrl, tenant, runIds, tokens, patienceMs }: ReaderOrder): Promise<ReaderResult> {
   const reader = openRunReader(databaseUrl);
   // Nobody is there: streams need no Temporal.
   const connection = connectLocally('127.0.0.1:1');
   const client = createClient({ connection, namespace: 'none', reader });
   const signal = AbortSignal.timeout(patienceMs);
   const latenciesMs: number[] = [];
-  const laterMs: number[] = [];
   let gaps = 0;
   const startedCpuMs = usedCpuMs();
   const streams = runIds.map(async (runId) => {
@@ -35,9 +27,7 @@ async function read({
       const sent = (rest + progress.text).split(';');
       rest = sent.pop() ?? '';
       for (const token of sent) {
-        const ms = Number(now - BigInt(token)) / 1_000_000;
-        latenciesMs.push(ms);
-        if (count >= beginning) laterMs.push(ms);
+        latenciesMs.push(Number(now - BigInt(token)) / 1_000_000);
         count += 1;
       }
       if (count >= tokens) return;
@@ -50,5 +40,5 @@ async function read({
   const cpuMs = usedCpuMs() - startedCpuMs;
   await reader.close();
   await connection.close();
-  return { latenciesMs, laterMs, gaps, cpuMs };
+  return { latenciesMs, gaps, cpuMs };
 }

@@ -1,7 +1,7 @@
 import type { Agent } from '../authoring/define-agent.ts';
 import type { Failpoint } from '../domain/failpoint.ts';
 import type { Spans } from '../runtime/gen-ai.ts';
-import type { StreamWriter } from '../stores/stream-writer.ts';
+import type { ReplyStreams } from '../domain/stream/stream.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Models } from './model/providers.ts';
 import type { RateLimits } from './model/rate-limit.ts';
@@ -33,7 +33,7 @@ export type ActivityDependencies = {
   /** Traces what is asked of models and tools. Absent where nothing is traced. */
   readonly spans?: Spans;
   /** Carries what models say to whoever reads along. Absent where that is off. */
-  readonly streams?: StreamWriter;
+  readonly streams?: ReplyStreams;
   /** Requests and tokens per minute of providers. Absent where none are configured. */
   readonly rateLimits?: RateLimits;
 };

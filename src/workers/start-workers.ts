@@ -19,8 +19,7 @@ import { readRateLimits } from '../runtime/rate-limits.ts';
 import type { Telemetry } from '../runtime/telemetry.ts';
 import { type Db, openDatabasePool } from '../stores/database.ts';
 import { createStores } from '../stores/stores.ts';
-import { openStreamDatabase } from '../stores/stream-database.ts';
-import { createStreamWriter, type StreamWriter } from '../stores/stream-writer.ts';
+import type { ReplyStreams } from '../domain/stream/stream.ts';
 import { createWorkerModels } from './create-worker-models.ts';
 import { bundleWorkflows } from './bundle-workflows.ts';
 import { installMeasuredRuntime, installRuntime } from './install-runtime.ts';
@@ -29,6 +28,7 @@ import { observeActivities } from './observe-activities.ts';
 import { observeProcess, type ObservedProcess } from './metrics/observe-process.ts';
 import { reportBudgets } from './report-budgets.ts';
 import { reportUnknownPrices, warnOfStalePrices } from './report-prices.ts';
+import { startStreamThread } from './start-stream-thread.ts';
 import { taskFailpoint } from './task-failpoint.ts';
 import { commonOptions, MODEL_OPTIONS, WORKFLOW_OPTIONS } from './worker-options.ts';
 
@@ -219,15 +219,15 @@ function createDependencies(
   };
 }
 
-/** Two connections of its own; none is made before there is something to tell. */
-function startStreams({ config, logger }: WorkersSetup): StreamWriter {
+/** A thread with two connections of its own; none is made before there is something to tell. */
+function startStreams({ config, logger }: WorkersSetup): ReplyStreams {
   let warnAtMs = 0;
   const warn = (error: unknown): void => {
     if (Date.now() < warnAtMs) return;
     warnAtMs = Date.now() + STREAM_WARNING_MS;
     logger.warn({ err: error }, 'what models say could not be told to readers; calls are not affected');
   };
-  return createStreamWriter(openStreamDatabase(config.databaseUrl, warn), warn);
+  return startStreamThread(config.databaseUrl, warn);
 }
 
 /** One worker per task queue of the roles, so that each scales on its own. */

@@ -126,11 +126,11 @@ async function invoke(
   // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
   const usedMs = Math.ceil(performance.now() - call.begunAt);
   const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs - usedMs));
+  const stream = streams?.open(call.tenant, attempt.runId, call.turn);
   try {
     const signal = AbortSignal.any([cancellationSignal, timeout]);
-    const listen = streams?.open(call.tenant, attempt.runId, call.turn);
     return await traceChat(spans, { ...call, request }, () =>
-      call.passage.through(() => invokeModel(call.resolved, request, signal, listen)),
+      call.passage.through(() => invokeModel(call.resolved, request, signal, stream?.say)),
     );
   } catch (error) {
     const failure = classify(error);
@@ -153,6 +153,8 @@ async function invoke(
       return { kind: 'budget-refused', dimension: call.closedBy, total };
     }
     throw error;
+  } finally {
+    stream?.end();
   }
 }
 

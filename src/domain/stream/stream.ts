@@ -4,6 +4,23 @@ export type Delta = { readonly kind: 'text' | 'reasoning'; readonly text: string
 /** Hears each delta of a reply. It neither throws nor waits: nothing of it may slow the call. */
 export type Listen = (delta: Delta) => void;
 
+/** Carries what the models of a process say to its readers. Nothing of it makes a call wait or fail. */
+export type ReplyStreams = {
+  /** Begins the stream of an attempt at a turn's call. */
+  readonly open: (tenant: string, runId: string, turn: number) => ReplyStream;
+  /** Tells readers that a reply of the run is kept. */
+  readonly settled: (runId: string) => void;
+  /** Writes what is left, for some seconds at most, and ends. */
+  readonly close: () => Promise<void>;
+};
+
+/** One attempt's way to its readers. */
+export type ReplyStream = {
+  readonly say: Listen;
+  /** Nothing more is said. */
+  readonly end: () => void;
+};
+
 /**
  * A place in what the models of a run say. Attempts are numbered by the database's clock: the greater one began later. Sequences count the
  * chunks of an attempt from 1.
