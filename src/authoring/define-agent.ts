@@ -5,7 +5,7 @@ import type { ModelPolicy } from '../domain/model/model-policy.ts';
 import { policyProblem } from '../domain/model/policy-problem.ts';
 import type { ApprovalRule } from '../domain/policy/approval-policy.ts';
 import type { InputGuardrail } from '../domain/policy/guardrail.ts';
-import type { ExitRule } from '../domain/run/early-exit.ts';
+import { exitProblem, type ExitSpec } from '../domain/run/exit-policy.ts';
 import type { ReflectionPolicy } from '../domain/policy/reflection.ts';
 import { type AgentOutput, describeOutput } from './agent-output.ts';
 import type { Tool } from './define-tool.ts';
@@ -54,8 +54,8 @@ export type AgentSpec = {
   readonly guardrails?: readonly InputGuardrail[];
   readonly approvals?: readonly ApprovalRule[];
   readonly reflection?: ReflectionPolicy;
-  /** Results that make the run's goal true: after one the model is asked for its closing answer, and calls no tool any more. */
-  readonly exit?: readonly ExitRule[];
+  /** What ends a run before its model does: results that make its goal true, what it is worth, and reads that may be repeated. A list is that of the goals. */
+  readonly exit?: ExitSpec;
   /**
    * What final answers must be. An answer that does not fit is sent back once; the next that does not ends the run. Default: plain text.
    */
@@ -100,9 +100,11 @@ export function defineAgent(spec: AgentSpec): Agent {
   if (broken !== undefined) {
     refuse(`${broken.of} has the pattern ${JSON.stringify(broken.pattern)}, which is not a regular expression`);
   }
-  for (const { tool } of spec.exit ?? []) {
-    if (!names.includes(tool)) refuse(`exit names the tool ${tool}, which the agent does not have`);
-  }
+  const wrongExit = exitProblem(
+    spec.exit,
+    spec.tools.map((tool) => tool.contract),
+  );
+  if (wrongExit !== null) refuse(wrongExit);
   for (const rule of spec.approvals ?? []) {
     if (!names.includes(rule.tool))
       refuse(`approval rule ${rule.name} names the tool ${rule.tool}, which the agent does not have`);

@@ -24,4 +24,5 @@ export type { ApprovalRule } from '../domain/policy/approval-policy.ts';
 export type { Condition } from '../domain/policy/condition.ts';
 export type { InputGuardrail } from '../domain/policy/guardrail.ts';
 export type { ReflectionPolicy } from '../domain/policy/reflection.ts';
+export type { ExitPolicy, ExitRule } from '../domain/run/exit-policy.ts';
 export type { EffectClass, ToolContract } from '../domain/tool/contract.ts';

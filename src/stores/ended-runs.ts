@@ -4,6 +4,7 @@ import type { Answer, RunEnd } from '../domain/run/run-end.ts';
 import { NOTHING_TAKEN, type Taken, type TakenCall } from '../domain/run/taken.ts';
 import { type CallStanding, readCallStandings } from './call-standings.ts';
 import type { Db, StoredReply } from './database.ts';
+import { countEnds } from './end-counts.ts';
 import type { Transcripts } from './transcripts.ts';
 
 /** A run whose row may be taken up. */
@@ -51,6 +52,7 @@ export function createEndedRuns(db: Db, transcripts: Transcripts) {
     stopOf: (tenant: string, run: EndedRun) => stopOf({ db, transcripts, tenant }, run),
     /** Reads what a run was about to ask its model at a turn that has a reply; null when the rows of that turn are gone. */
     before: (tenant: string, run: EndedRun, turn: number) => before({ db, transcripts, tenant }, run, turn),
+    countEnds: (tenant: string, release: string) => countEnds(db, tenant, release),
   };
 }
 

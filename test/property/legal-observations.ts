@@ -75,7 +75,12 @@ export function resultRef(turn: number, index: number): string {
 function admitted(choices: Choices, run: Run): Observation {
   if (choices.isRare(20)) return { kind: 'admitted', result: { kind: 'refused', reason: 'not here' } };
   const revisionsMax = choices.oneOf([null, 0, 2]);
-  const exit = { goals: choices.oneOf([[], [{ tool: 'addNote' }, { tool: 'checkStock', outcome: 'error' as const }]]) };
+  const worth = { valuePico: '2000', odds: { steps: [[0, 900_000] as const, [3, 20_000] as const], until: 9 } };
+  const exit = {
+    goals: choices.oneOf([[], [{ tool: 'addNote' }, { tool: 'checkStock', outcome: 'error' as const }]]),
+    ...(choices.isRare(2) ? {} : { polls: choices.oneOf([[], ['lookupOrder']]) }),
+    ...(choices.isRare(2) ? { worth } : {}),
+  };
   const plan = samplePlan({
     revisionsMax,
     ...(choices.isRare(2) ? {} : { exit }),

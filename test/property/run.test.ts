@@ -67,7 +67,7 @@ describe('any run', () => {
         assert.ok((run.exit?.closings ?? 0) <= LIMITS.closingsMax);
         if (decision.kind === 'call-model' && decision.closing !== undefined) assert.ok(run.plan?.exit !== undefined);
         if (run.plan?.exit === undefined)
-          assert.deepEqual([run.exit, run.news, run.pace], [undefined, undefined, undefined]);
+          assert.deepEqual([run.exit, run.news, run.pace, run.costs], Array(4).fill(undefined));
       }
     });
   });

@@ -4,8 +4,17 @@ import assert from 'node:assert/strict';
 import { type Script, scripted, type ScriptedModel } from '../../src/activities/model/scripted-model.ts';
 import { closingWords } from '../../src/domain/run/early-exit.ts';
 import type { MessagePart } from '../../src/domain/model/message-part.ts';
+import { costOf } from '../../src/domain/model/price.ts';
+import { simulatedPrice } from '../../src/domain/model/price-table.ts';
+import { NO_USAGE } from '../../src/domain/model/usage.ts';
 import { createRunReader } from '../../src/stores/run-reader.ts';
 import { freePort } from '../../src/cli/dev-stack/free-port.ts';
+import { buildRelease } from '../../src/activities/release/agent-release.ts';
+import type { Agent } from '../../src/authoring/index.ts';
+import type { Release } from '../../src/domain/release/release.ts';
+import type { ExitSpec } from '../../src/domain/run/exit-policy.ts';
+import type { Outcome } from '../../src/domain/run/run-end.ts';
+import { admitRelease } from '../activities/stores/support.ts';
 import { scrape } from '../support/observe/scrape.ts';
 import { activitiesOf, readHistory } from '../support/workflow/history.ts';
 import { type Platform, startPlatform } from '../support/workflow/platform.ts';
@@ -19,11 +28,16 @@ const until =
     return told?.kind === 'guidance' && told.isClosing === true ? { text: `Closed: ${told.text}` } : goOn(view);
   };
 
+/** What each turn of the spender uses, and three times what that costs, in USD. */
+const SPENT = { ...NO_USAGE, inputTokens: 1_000, outputTokens: 500 };
+const THREE_TURNS_USD = (3 * Number(costOf(simulatedPrice(), SPENT))) / 1e12;
+
 const look = (id: string) => ({ toolCalls: [{ tool: 'lookup', input: { id } }] });
 
 describe('an early exit', () => {
   let platform: Platform;
   let address: string;
+  let agents: readonly Agent[];
   const destination: Destination = { arrived: [] };
   const scripts: Record<string, ScriptedModel> = {
     payer: scripted(
@@ -35,13 +49,26 @@ describe('an early exit', () => {
       toolCalls: [{ tool: 'pay', input: { amount: call } }],
     })),
     circler: scripted(until(({ call }) => look(call % 2 === 0 ? 'a' : 'b'))),
+    // The sixth poll tells what the others waited for.
+    poller: scripted(
+      until(({ call }) =>
+        call <= 8 ? { toolCalls: [{ tool: 'progress', input: { id: 'job' } }] } : { text: 'It is done.' },
+      ),
+    ),
+    repeater: scripted(until(() => look('same'))),
+    spender: scripted(until(({ call }) => ({ ...look(`k${call}`), usage: SPENT }))),
     slow: scripted(until(({ call }) => ({ ...look(`k${call}`), delayMs: 1_500 }))),
   };
 
   before(async () => {
-    const tools = [lookupTool('lookup'), payTool(destination)];
-    const agents = Object.keys(scripts).map((name) =>
-      testAgent(name, { tools, exit: [{ tool: 'pay', outcome: 'ok' }], limits: { turns: 30 } }),
+    const tools = [lookupTool('lookup'), lookupTool('progress', () => 'pending'), payTool(destination)];
+    const goals = [{ tool: 'pay', outcome: 'ok' }] as const;
+    const exits: Record<string, ExitSpec> = {
+      poller: { polls: ['progress'] },
+      spender: { valueUsd: THREE_TURNS_USD },
+    };
+    agents = Object.keys(scripts).map((name) =>
+      testAgent(name, { tools, exit: exits[name] ?? goals, limits: { turns: 30 } }),
     );
     address = `127.0.0.1:${await freePort(0)}`;
     platform = await startPlatform({ agents, scripts, env: { PERDURE_METRICS_ADDRESS: address } });
@@ -97,6 +124,44 @@ describe('an early exit', () => {
       ],
     );
   });
+
+  it('lets a model wait with the same call, where the agent says that it waits', async () => {
+    const handle = await platform.start('poller', 'Wait.');
+    const end = await handle.result();
+    assert.deepEqual(
+      [end.outcome, end.exit, end.turns, end.answer?.preview],
+      [{ kind: 'completed' }, undefined, 9, 'It is done.'],
+    );
+  });
+
+  it('gives an answer in place of the same call once more', async () => {
+    const handle = await platform.start('repeater', 'Look.');
+    const end = await handle.result();
+    assert.deepEqual([end.outcome, end.exit, end.turns], [{ kind: 'completed' }, { reason: 'repeated-calls' }, 6]);
+    assert.equal(end.answer?.preview, `Closed: ${closingWords('repeated-calls')}`);
+  });
+
+  it('comes where earlier runs show that another turn is not worth what it costs', async () => {
+    const agent = agents.find(({ name }) => name === 'spender') ?? assert.fail();
+    // None of thirty that went on after two turns has succeeded; before that half of them had.
+    const release = buildRelease(agent, (id) => id);
+    for (let runs = 0; runs < 30; runs += 1) {
+      await endEarlier(release, 2, { kind: 'completed' });
+      await endEarlier(release, 6, { kind: 'budget-exhausted', dimension: 'usd' });
+    }
+    const handle = await platform.start('spender', 'Look on.');
+    const end = await handle.result();
+    assert.deepEqual([end.outcome, end.exit, end.turns], [{ kind: 'completed' }, { reason: 'expected-value' }, 3]);
+    assert.equal(end.answer?.preview, `Closed: ${closingWords('expected-value')}`);
+  });
+
+  /** Writes an earlier run of a release, as it ended. */
+  const endEarlier = async (release: Release, turns: number, outcome: Outcome): Promise<void> => {
+    const { stores, tenant } = platform;
+    const id = await admitRelease(stores, tenant, release, { limits: release.limits });
+    const end = { outcome, answer: null, release: null, turns, toolCalls: 0, tokens: 0, costPico: '0' };
+    await stores.runs.recordEnd(tenant, id, null, end, 'ann');
+  };
 
   it('answers before the deadline would expire the run in the middle', async function () {
     this.timeout(60_000);

@@ -168,7 +168,7 @@ describe('a turn', () => {
     assert.deepEqual(end.outcome, {
       kind: 'failed',
       cause: 'model-error',
-      message: 'the model made the same call 6 times in a row: lookup',
+      message: 'the run was to close (repeated-calls), and the model gave no answer in 2 calls',
     });
     assert.ok(scripts['repeater']?.views.at(-1)?.parts.some((part) => part.kind === 'guidance'));
   });

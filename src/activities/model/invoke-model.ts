@@ -10,7 +10,7 @@ import type { ToolContract } from '../../domain/tool/contract.ts';
 import { ModelCallError, ModelReplyError, ModelUnavailable, type ReplyProblem } from './model-errors.ts';
 import { normaliseUsage } from './normalise-usage.ts';
 import { type CallSettings, partsFor, settingOptions } from './call-settings.ts';
-import { type PromptCacheRequest, withPromptCache } from './prompt-cache.ts';
+import { type PromptCacheRequest, withHours, withPromptCache } from './prompt-cache.ts';
 import { buildPrompt, buildTools } from './prompt.ts';
 import { readReply, type RawReply, type ReplyBlock } from './read-reply.ts';
 import { spellForWire, type WireNames } from './wire-names.ts';
@@ -95,7 +95,8 @@ export async function invokeModel(
       withPromptCache(callOptions(resolved, request, names, signal), resolved, request.cache),
     );
     const raw = await readReply(stream, resolved, [request.instructions, request.parts], listen);
-    const usage = normaliseUsage(resolved.wire, raw.finish.usage, resolved.provider);
+    const counted = normaliseUsage(resolved.wire, raw.finish.usage, resolved.provider);
+    const usage = withHours(counted, raw.finish.usage.raw, request.cache);
     const blocks = request.answersOnly === true ? raw.blocks.filter(({ kind }) => kind !== 'tool-call') : raw.blocks;
     const isCut = request.answersOnly === true && raw.finish.reason === 'length';
     const finish = isCut ? { ...raw.finish, reason: 'stop' as const } : raw.finish;
@@ -150,7 +151,10 @@ function callOptions(
       hasTools: tools.length > 0,
     }),
     ...(tools.length === 0 ? {} : { tools: buildTools(tools) }),
-    ...(tools.length > 0 && request.answersOnly === true ? { toolChoice: { type: 'none' as const } } : {}),
+    // Bedrock has no such word: its package would leave out the tools instead, and with them every call and result of the prompt.
+    ...(tools.length > 0 && request.answersOnly === true && resolved.wire !== 'bedrock'
+      ? { toolChoice: { type: 'none' as const } }
+      : {}),
     ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
     ...(request.requestId === undefined ? {} : { headers: { 'x-client-request-id': request.requestId } }),
     // Models of our own play on the transcript itself; other providers never see it in this form.

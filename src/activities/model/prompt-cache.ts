@@ -2,7 +2,13 @@ import type { LanguageModelV4CallOptions, LanguageModelV4Prompt } from '@ai-sdk/
 import type { ModelChoice } from '../../domain/model/model-policy.ts';
 import type { ModelPrice } from '../../domain/model/price.ts';
 import { mergeOptions } from './call-settings.ts';
-import { lifetimeOf, type PromptCachePolicy, priceOfHour } from '../../domain/model/prompt-cache.ts';
+import {
+  lifetimesOf,
+  type PromptCacheLifetime,
+  type PromptCachePolicy,
+  withHourPrice,
+} from '../../domain/model/prompt-cache.ts';
+import type { Usage } from '../../domain/model/usage.ts';
 import { hashId } from '../../domain/sha-256.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ResolvedModel } from './invoke-model.ts';
@@ -31,7 +37,7 @@ type Options = NonNullable<LanguageModelV4CallOptions['providerOptions']>;
  * belong to the same machine. `none`: it does all by itself (Google, DeepSeek, Groq, xAI), or is not known to take a word about it.
  */
 type CacheWay =
-  | { readonly kind: 'marks'; readonly mark: Options }
+  | { readonly kind: 'marks'; readonly shared: Options; readonly history: Options; readonly hasHours: boolean }
   | { readonly kind: 'key'; readonly options: Options }
   | { readonly kind: 'none' };
 
@@ -59,31 +65,43 @@ export function withPromptCache(
     case 'key':
       return { ...options, providerOptions: mergeOptions(way.options, options.providerOptions) };
     case 'marks':
-      return { ...options, prompt: markPrompt(options.prompt, way.mark) };
+      return { ...options, prompt: markPrompt(options, way) };
   }
 }
 
-/** Prices a model with what its cache costs: a write for an hour is dearer than the table's. */
+/** Prices a model with what its cache costs: a write for an hour is dearer than one for minutes. */
 export function withCachePrice({ choice, resolved, price }: Pick<Route, 'choice' | 'resolved' | 'price'>): ModelPrice {
-  const way = wayOf(resolved, { key: '' });
-  if (way.kind !== 'marks' || lifetimeOf(choice.promptCache) !== '1h') return price;
-  return priceOfHour(price);
+  const { promptCache: policy } = choice;
+  const way = wayOf(resolved, policy === undefined ? { key: '' } : { key: '', policy });
+  return way.kind === 'marks' && way.hasHours ? withHourPrice(price, lifetimesOf(policy)) : price;
+}
+
+/**
+ * Completes what a provider says of its cache. Where something is to be kept for an hour and it does not say how much was, all that it wrote is taken to
+ * be: what is charged for is never more.
+ */
+export function withHours(usage: Usage | null, raw: unknown, request: PromptCacheRequest | undefined): Usage | null {
+  if (usage === null || usage.cacheWriteTokens === 0 || lifetimesOf(request?.policy).shared === '5m') return usage;
+  const isSaid = typeof raw === 'object' && raw !== null && ('cache_creation' in raw || 'cacheDetails' in raw);
+  return isSaid ? usage : { ...usage, cacheWriteHourTokens: usage.cacheWriteTokens };
 }
 
 function wayOf(
   { provider, wire, model: { modelId: model } }: ResolvedModel,
   { key, policy }: PromptCacheRequest,
 ): CacheWay {
-  const ttl = lifetimeOf(policy) === '1h' ? { ttl: '1h' } : {};
   const retention = policy === undefined || policy === 'off' ? undefined : policy.retention;
   const isOpenAi = provider.startsWith('openai') || provider.startsWith('azure');
   switch (wire) {
     case 'anthropic':
-      return { kind: 'marks', mark: { anthropic: { cacheControl: { type: 'ephemeral', ...ttl } } } };
+      return marksOf(policy, (ttl) => ({ anthropic: { cacheControl: { type: 'ephemeral', ...ttl } } }));
     case 'bedrock':
       // Other models refuse a request with a cache point.
       if (!/(?:^|\.)(?:anthropic|amazon\.nova)[.-]/.test(model)) return { kind: 'none' };
-      return { kind: 'marks', mark: { amazonBedrock: { cachePoint: { type: 'default', ...ttl } } } };
+      // Nova keeps prompts for five minutes, and refuses to be told otherwise.
+      return marksOf(/(?:^|\.)anthropic[.-]/.test(model) ? policy : undefined, (ttl) => ({
+        amazonBedrock: { cachePoint: { type: 'default', ...ttl } },
+      }));
     case 'openai-chat':
       // This wire passes members on as they are named. What an OpenAI-compatible server makes of one that it does not know is not known.
       if (provider === 'openai') {
@@ -106,19 +124,32 @@ function keyOption(key: string, retention: 'in_memory' | '24h' | undefined): Cac
   return { kind: 'key', options: { openai: { promptCacheKey: key, ...kept } } };
 }
 
+type Marks = CacheWay & { readonly kind: 'marks' };
+
+function marksOf(policy: PromptCachePolicy | undefined, mark: (ttl: { ttl?: '1h' }) => Options): Marks {
+  const { shared, history } = lifetimesOf(policy);
+  const of = (lifetime: PromptCacheLifetime): Options => mark(lifetime === '1h' ? { ttl: '1h' } : {});
+  return { kind: 'marks', shared: of(shared), history: of(history), hasHours: shared === '1h' };
+}
+
 /**
  * Marks the instructions, which end what all runs of a release begin with (tools stand before them), and the ends of this prompt and of the two before it. Each
  * call so reads exactly what the one before has written, however many blocks a turn has: a provider looks back over twenty blocks only. The end
- * before that one is for a call whose predecessor another model has answered.
+ * before that one is for a call whose predecessor another model has answered. Where tools are forbidden the provider finds the instructions alone, and the call
+ * is the run's last: nothing else of it is written.
  */
-function markPrompt(prompt: LanguageModelV4Prompt, mark: Options): LanguageModelV4Prompt {
+function markPrompt(
+  { prompt, toolChoice }: Pick<LanguageModelV4CallOptions, 'prompt' | 'toolChoice'>,
+  { shared, history }: Marks,
+): LanguageModelV4Prompt {
   const ends = prompt.flatMap(({ role }, index) => {
     const next = prompt[index + 1]?.role;
     const isEnd = (role === 'user' || role === 'tool') && (next === undefined || next === 'assistant');
     return isEnd ? [index] : [];
   });
-  const marked = new Set([0, ...ends.slice(1 - CACHE_MARKS_MAX)]);
-  return prompt.map((message, index) =>
-    marked.has(index) ? { ...message, providerOptions: { ...message.providerOptions, ...mark } } : message,
-  );
+  const marked = new Set(toolChoice?.type === 'none' ? [] : ends.slice(1 - CACHE_MARKS_MAX));
+  return prompt.map((message, index) => {
+    if (index > 0 && !marked.has(index)) return message;
+    return { ...message, providerOptions: { ...message.providerOptions, ...(index === 0 ? shared : history) } };
+  });
 }

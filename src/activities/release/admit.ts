@@ -15,6 +15,7 @@ import type { RetryOf } from '../../domain/run/start.ts';
 import type { EndedRun } from '../../stores/ended-runs.ts';
 import type { StandingRun } from '../../stores/runs.ts';
 import { buildRelease } from './agent-release.ts';
+import { plainExit, planExit } from './plan-exit.ts';
 import { runAccountsOf } from './run-accounts.ts';
 import { type Admitting, takeUp } from './take-up.ts';
 import { takeOver } from './take-over.ts';
@@ -62,7 +63,11 @@ export async function admit(dependencies: ActivityDependencies, input: AdmitInpu
       root: id,
       principal: start.principal,
       keyHash: contentHash([tenant, start.kind, start.startKey]),
-      plan: { ...buildPlan(agent, release, releaseId, settings, start.limits ?? {}), ...plannedTier(release, start) },
+      plan: {
+        ...buildPlan(agent, release, releaseId, settings, start.limits ?? {}),
+        ...plannedTier(release, start),
+        exit: await planExit(stores, tenant, { release, releaseId, kind: start.kind }),
+      },
       deadlineAt: start.deadlineAt,
       accounts: await runAccountsOf(stores, id, start),
       ...head,
@@ -153,7 +158,7 @@ function buildPlan(
     modelTimeoutMs: settings.modelTimeoutMs,
     turnsPerExecution: Math.min(settings.turnsPerExecution, LIMITS.turnsPerExecution),
     revisionsMax: release.reflection?.revisionsMax ?? null,
-    exit: { goals: release.exit ?? [] },
+    exit: plainExit(release),
     holdsBack: true,
   };
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { addGroup, type CommandContext } from '../command.ts';
 import { addModelsBreakers } from './models-breakers.ts';
+import { addModelsCache } from './models-cache.ts';
 import { addModelsCheck } from './models-check.ts';
 import { addModelsLs } from './models-ls.ts';
 import { addModelsPrices } from './models-prices.ts';
@@ -20,4 +21,5 @@ export function addModels(program: Command, context: CommandContext): void {
   addModelsTest(models, context);
   addModelsBreakers(models, context);
   addModelsResetBreaker(models, context);
+  addModelsCache(models, context);
 }

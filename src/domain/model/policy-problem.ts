@@ -1,4 +1,5 @@
 import { isDeeperThan } from '../json.ts';
+import { promptCacheProblem } from './prompt-cache.ts';
 import { choicesOf, type ModelChoice, type ModelPolicy, REASONING_EFFORTS, TIERS } from './model-policy.ts';
 
 /** Fallbacks of one tier. Each that cannot answer costs the run a request; more than a handful is no chain but a search. */
@@ -55,7 +56,8 @@ function choiceProblem(choice: ModelChoice): string | null {
     rangeProblem('frequencyPenalty', choice.frequencyPenalty, -2, 2) ??
     stopProblem(choice.stopSequences) ??
     reasoningProblem(choice.reasoning) ??
-    optionsProblem(choice.providerOptions)
+    optionsProblem(choice.providerOptions) ??
+    promptCacheProblem(choice.promptCache)
   );
 }
 

@@ -3,7 +3,7 @@ import type { OutputContract } from '../model/output-contract.ts';
 import type { ApprovalRule } from '../policy/approval-policy.ts';
 import type { InputGuardrail } from '../policy/guardrail.ts';
 import type { ReflectionPolicy } from '../policy/reflection.ts';
-import type { ExitRule } from '../run/early-exit.ts';
+import type { ExitSpec } from '../run/exit-policy.ts';
 import { contentHash } from '../sha-256.ts';
 import type { ToolContract } from '../tool/contract.ts';
 
@@ -31,8 +31,8 @@ export type Release = {
   readonly approvals: readonly ApprovalRule[];
   readonly limits: RunLimits;
   readonly reflection: ReflectionPolicy | null;
-  /** What makes the run's goal true. Missing where the agent names nothing. */
-  readonly exit?: readonly ExitRule[];
+  /** What ends a run before its model does. Missing where the agent names nothing. */
+  readonly exit?: ExitSpec;
   /** Left out where answers are plain text, so that such releases keep the hash they had before there was anything else. */
   readonly output?: OutputContract;
 };

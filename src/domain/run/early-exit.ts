@@ -3,21 +3,13 @@ import { LIMITS } from './limits.ts';
 import type { ModelResult, ToolResult } from './results.ts';
 import type { Outcome } from './run-end.ts';
 import type { Run } from './run.ts';
+import { isNotWorthwhile } from './worth.ts';
 
 /** Why a run ended before its model said that it was done. */
-export type ExitReason = 'goal' | 'no-new-information' | 'deadline' | 'repeated-calls';
+export type ExitReason = 'goal' | 'no-new-information' | 'deadline' | 'repeated-calls' | 'expected-value';
 
-/** Reasons for which the model is asked once more, for an answer. */
-export type ClosingReason = Exclude<ExitReason, 'repeated-calls'>;
-
-/**
- * A result that makes the run's goal true, as data. `outcome` defaults to `ok`, which a repeated write that was `already-done` meets too: either
- * way what was wanted is so.
- */
-export type ExitRule = { readonly tool: string; readonly outcome?: 'ok' | 'already-done' | 'error' };
-
-/** What a plan says of early exits. Plans of builds before them have none, and their runs none of these rules. */
-export type ExitPlan = { readonly goals: readonly ExitRule[] };
+/** Why the model is asked once more, for an answer. */
+export type ClosingReason = ExitReason;
 
 /** That a run closes, or why it has ended early. */
 export type RunExit = {
@@ -46,6 +38,10 @@ export function closingWords(reason: ClosingReason): string {
       return 'Your last calls told you nothing that you did not know. Answer now with what you have, and say what you could not find out; no tool is called any more.';
     case 'deadline':
       return 'The time of this run is almost up. Answer now with what you have, and say what is missing; no tool is called any more.';
+    case 'repeated-calls':
+      return 'You make the same call again and again. Answer now with what you have, and say what you could not find out; no tool is called any more.';
+    case 'expected-value':
+      return 'More work on this is not worth what it costs. Answer now with what you have, and say what is missing; no tool is called any more.';
   }
 }
 
@@ -56,10 +52,10 @@ export function closingWords(reason: ClosingReason): string {
 export function closingOf(run: Run, now: number | undefined): ClosingReason | null {
   if (run.plan?.exit === undefined) return null;
   const { exit } = run;
-  if (exit !== undefined) {
-    return exit.reason !== 'repeated-calls' && exit.closings < LIMITS.closingsMax ? exit.reason : null;
-  }
-  return now !== undefined && isTimeShort(run, now) ? 'deadline' : null;
+  if (exit !== undefined) return exit.closings < LIMITS.closingsMax ? exit.reason : null;
+  if (now !== undefined && isTimeShort(run, now)) return 'deadline';
+  const { worth } = run.plan.exit;
+  return worth !== undefined && isNotWorthwhile(worth, run.turn, run.costs ?? []) ? 'expected-value' : null;
 }
 
 function isTimeShort({ start, pace = NO_PACE }: Run, now: number): boolean {
@@ -84,20 +80,26 @@ export function closedOutcome({ exit, start, plan }: Run): Outcome | null {
 }
 
 /** Names why a run with this outcome ended early; null where something else ended it. */
-export function exitReasonOf({ exit }: Run, { kind }: Outcome): ExitReason | null {
+export function exitReasonOf({ exit, plan }: Run, { kind }: Outcome): ExitReason | null {
   if (exit === undefined || (kind !== 'completed' && kind !== 'failed')) return null;
-  return exit.closings > 0 || exit.reason === 'repeated-calls' ? exit.reason : null;
+  const isOwnEnd = exit.reason === 'repeated-calls' && plan?.exit?.polls === undefined;
+  return exit.closings > 0 || isOwnEnd ? exit.reason : null;
 }
 
 /** Folds an observation into what early exits are decided on. `before` is the run as the observation met it, `after` without this. */
 export function evolveExit(before: Run, after: Run, observation: Observation): Run {
-  if (after.plan?.exit === undefined) return after;
+  return after.plan?.exit === undefined ? after : closeRepeats(note(before, after, observation));
+}
+
+function note(before: Run, after: Run, observation: Observation): Run {
   if (observation.kind === 'model-called' && observation.result.kind === 'replied') {
     return noteReply(before, after, observation.result, observation.activeMs);
   }
   if (observation.kind === 'tools-called') {
     return noteResults(before, notePace(after, observation.activeMs), observation.results);
   }
+  // A person has decided.
+  if (observation.kind === 'approval-settled') return hasPolls(after) ? noteNews(after, null) : after;
   if (observation.kind !== 'deferred-settled') return after;
   const call = before.calls.find(({ index }) => index === observation.index);
   const result = call?.deferred?.completion?.result ?? { error: '' };
@@ -121,8 +123,10 @@ function noteReply(before: Run, after: Run, reply: ModelResult & { kind: 'replie
     ...after,
     pace,
     ...(after.news === undefined ? {} : { news: { ...after.news, isFresh: false } }),
+    ...costsOf(before, after),
   };
-  if (next.outcome !== null && before.outcome === null && next.outcome.kind === 'failed') {
+  const isRepeated = reply.misfit === undefined && next.repeated.times >= LIMITS.repeatsToEnd;
+  if (isRepeated && next.outcome !== null && before.outcome === null) {
     return { ...next, exit: { reason: 'repeated-calls', closings: 0, isAnswered: false } };
   }
   if (reply.closing === undefined) return next;
@@ -135,6 +139,28 @@ function noteReply(before: Run, after: Run, reply: ModelResult & { kind: 'replie
       isAnswered: isAnswered || reply.answer !== undefined,
     },
   };
+}
+
+/** What the newest turns' calls cost, where something is decided by it. What a compaction costs is no turn's. */
+function costsOf({ total, costs = [] }: Run, after: Run): Pick<Run, 'costs'> {
+  if (after.plan?.exit?.worth === undefined) return {};
+  const cost = BigInt(after.total.costPico) - BigInt(total.costPico);
+  return { costs: [...costs, String(cost < 0n ? 0n : cost)].slice(-LIMITS.costedTurnsMax) };
+}
+
+/**
+ * Closes a run whose turn was the same once more as often as is borne. The turn is over, so that no call of it is left without a result; as many
+ * calls were made as where a run ended with the next one.
+ */
+function closeRepeats(run: Run): Run {
+  if (!hasPolls(run) || run.exit !== undefined || run.outcome !== null) return run;
+  if (run.repeated.times < LIMITS.repeatsToEnd - 1 || run.calls.length > 0) return run;
+  return { ...run, exit: { reason: 'repeated-calls', closings: 0, isAnswered: false } };
+}
+
+/** Plans of earlier builds have none: their runs end repeated calls at once. */
+function hasPolls({ plan }: Run): boolean {
+  return plan?.exit?.polls !== undefined;
 }
 
 function notePace(run: Run, activeMs: number): Run {
@@ -151,12 +177,24 @@ function noteResults(
   after: Run,
   results: readonly { readonly index: number; readonly result: ToolResult }[],
 ): Run {
-  const noted = results.reduce((run, { index, result }) => {
-    const tool = before.calls.find((call) => call.index === index)?.tool ?? '';
-    const tells = 'tells' in result ? (result.tells ?? null) : null;
-    return noteGoal(noteNews(run, tells), tool, result.outcome);
-  }, after);
-  return noted.calls.length === 0 && results.length > 0 ? judgeNews(noted) : noted;
+  const toolOf = (index: number): string => before.calls.find((call) => call.index === index)?.tool ?? '';
+  const polls = after.plan?.exit?.polls ?? [];
+  // What a poll tells is neither news nor a sign of a circle.
+  const telling = results.filter(({ index }) => !polls.includes(toolOf(index)));
+  const told = telling.reduce((run, { result }) => noteNews(run, tellsOf(result)), after);
+  const noted = results.reduce((run, { index, result }) => noteGoal(run, toolOf(index), result.outcome), told);
+  if (noted.calls.length > 0 || telling.length === 0) return noted;
+  const isNewRead = telling.every(({ result }) => tellsOf(result) !== null) && noted.news?.isFresh === true;
+  return judgeNews(isNewRead ? withoutRepeat(noted) : noted);
+}
+
+function tellsOf(result: ToolResult): string | null {
+  return 'tells' in result ? (result.tells ?? null) : null;
+}
+
+/** The same reads that now tell something else are no repetition, but the first of a new count. */
+function withoutRepeat(run: Run): Run {
+  return hasPolls(run) && run.repeated.times > 1 ? { ...run, repeated: { ...run.repeated, times: 1 } } : run;
 }
 
 function noteGoal(run: Run, tool: string, outcome: ToolResult['outcome']): Run {

@@ -59,6 +59,14 @@ export const LIMITS = {
   rememberedResultsMax: 32,
   /** Closing calls before the run ends with what it has: one may be spent on calls that are not made any more. */
   closingsMax: 2,
+  /** Turns whose mean is what the next one is taken to cost: one cold prompt among them does not end a run. */
+  costedTurnsMax: 5,
+  /** Earlier runs that must have gone further before their share of successes says anything: of none in twenty the bound is 12 %. */
+  worthRunsMin: 20,
+  /** Earlier runs that are looked at, the newest: older ones met another world. */
+  worthRunsMax: 500,
+  /** Steps of the odds that travel with a plan, in some 15 bytes each. */
+  worthStepsMax: 24,
   /** Turns by which the next one's time is judged, by the 95th percentile: of fewer the slowest counts, of twenty one may be an exception. */
   measuredTurnsMax: 20,
   /** Time beside the work that a closing call may need: waiting for a worker, and writing the end. */

@@ -1,6 +1,6 @@
 import type { Tier } from '../model/model-policy.ts';
 import type { EffectClass } from '../tool/contract.ts';
-import type { ExitPlan } from './early-exit.ts';
+import type { ExitPlan } from './exit-policy.ts';
 import type { RunLimits } from '../release/release.ts';
 
 /** What the run needs to know of a tool to call it, pinned at admission. */

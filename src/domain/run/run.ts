@@ -142,6 +142,8 @@ export type Run = {
   readonly exit?: RunExit;
   readonly news?: News;
   readonly pace?: Pace;
+  /** What the newest turns cost, in pico-dollars. Missing where nothing is decided by it. */
+  readonly costs?: readonly string[];
   /** The newest actions of operators in this execution. They are written with the run's progress, each once. */
   readonly actions: readonly OperatorAction[];
   /** Hashes of applied message ids, oldest first. */

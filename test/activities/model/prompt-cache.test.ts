@@ -14,7 +14,8 @@ import { type Agent, defineAgent, defineTool } from '../../../src/authoring/inde
 import type { JsonObject, JsonValue } from '../../../src/domain/json.ts';
 import type { MessagePart } from '../../../src/domain/model/message-part.ts';
 import type { PromptCachePolicy } from '../../../src/domain/model/prompt-cache.ts';
-import { costOf } from '../../../src/domain/model/price.ts';
+import { costOf, worstCost } from '../../../src/domain/model/price.ts';
+import { NO_USAGE } from '../../../src/domain/model/usage.ts';
 import { ceilingPrice } from '../../../src/domain/model/price-table.ts';
 import { LIMITS } from '../../../src/domain/run/limits.ts';
 import type { ModelResult } from '../../../src/domain/run/results.ts';
@@ -34,14 +35,21 @@ const LOOK = defineTool({
   run: async () => null,
 });
 
-const keeper = (id: string): Agent =>
+const keeper = (id: string, promptCache?: PromptCachePolicy): Agent =>
   defineAgent({
     name: 'keeper',
     owner: 'tests',
     purpose: 'Is tested.',
     requirements: { latencyP95Ms: 1_000, costPerRunUsd: 1_000 },
     instructions: 'You keep things. '.repeat(300),
-    models: { standard: { id, outputTokensMax: 100, contextTokensMax: 100_000 } },
+    models: {
+      standard: {
+        id,
+        outputTokensMax: 100,
+        contextTokensMax: 100_000,
+        ...(promptCache === undefined ? {} : { promptCache }),
+      },
+    },
     tools: [LOOK],
   });
 
@@ -50,14 +58,19 @@ const SCOPE = randomId('scope');
 describe('a prompt that workers share', () => {
   let stores: TestStores;
   let server: CachingServer;
+  /** Milliseconds by which the provider's clock is ahead. */
+  let later = 0;
   before(async () => {
     stores = await openTestStores();
-    server = await startCachingServer((turn) => ({
-      text: `turn ${turn}`,
-      toolCalls: [
-        { id: `t_${turn}`, name: 'look', input: { zone: 'z', id: `${turn}`, about: { why: 'w', at: turn } } },
-      ],
-    }));
+    server = await startCachingServer(
+      (turn) => ({
+        text: `turn ${turn}`,
+        toolCalls: [
+          { id: `t_${turn}`, name: 'look', input: { zone: 'z', id: `${turn}`, about: { why: 'w', at: turn } } },
+        ],
+      }),
+      { now: () => Date.now() + later },
+    );
   });
   after(async () => {
     await stores.close();
@@ -94,7 +107,7 @@ describe('a prompt that workers share', () => {
     };
     const said: MessagePart =
       before === null
-        ? { kind: 'user-text', text: 'Look at everything.' }
+        ? { kind: 'user-text', text: `Look at everything for ${runId}.` }
         : {
             kind: 'tool-result',
             toolCallId: `turn-${turn - 1}`,
@@ -146,6 +159,44 @@ describe('a prompt that workers share', () => {
       assert.deepEqual(misses, [], 'every request after the first reads what was kept');
     });
   }
+
+  it('is kept for an hour where runs share it and for minutes where they do not, and each is paid as it was', async () => {
+    const costs = [];
+    for (const promptCache of [undefined, { sharedLifetime: '1h' }, { lifetime: '1h' }] as const) {
+      const agent = keeper('anthropic:claude-sonnet-4-5', promptCache);
+      const from = server.requests.length;
+      let spent = 0n;
+      // Three runs of two turns, twenty minutes apart.
+      for (let run = 0; run < 3; run += 1) {
+        const runId = await admit(agent);
+        const worker = createStores(stores.db);
+        const first = await ask(worker, agent, runId, 1, null);
+        await ask(worker, agent, runId, 2, first);
+        spent += BigInt((await stores.budgets.totalOf(stores.tenant, runId)).costPico);
+        later += 20 * 60_000;
+      }
+      later += 24 * 60 * 60_000;
+      const charged = server.requests.slice(from);
+      const owed = charged.reduce((all, { charged: { fresh, written, hour, read }, outputTokens }) => {
+        const input = fresh * 3_000_000 + (written - hour) * 3_750_000 + hour * 6_000_000 + read * 300_000;
+        return all + BigInt(input + outputTokens * 15_000_000);
+      }, 0n);
+      assert.equal(spent, owed, JSON.stringify(promptCache));
+      costs.push({ spent, hours: charged.map(({ charged: { hour, written } }) => [hour > 0, hour < written]) });
+    }
+    const [minutes, shared, hours] = costs;
+    assert.ok(minutes !== undefined && shared !== undefined && hours !== undefined);
+    // Only the first call of all writes what is shared, and what follows it is written for minutes.
+    assert.deepEqual(shared.hours, [[true, true], ...Array.from({ length: 5 }, () => [false, true])]);
+    assert.deepEqual(
+      hours.hours,
+      Array.from({ length: 6 }, () => [true, false]),
+    );
+    assert.ok(
+      shared.spent < minutes.spent && shared.spent < hours.spent,
+      `${minutes.spent} ${shared.spent} ${hours.spent}`,
+    );
+  });
 
   it('names the machine of a prompt by agent, release and tenant, in few characters', () => {
     assert.equal(keyOf('t'), keyOf('t'));
@@ -225,6 +276,30 @@ describe('what a provider is told to keep', () => {
     assert.deepEqual(costs, [costOf(price, written), 200n * price.base.input]);
   });
 
+  it('asks for an hour for tools and instructions alone, before anything that is kept for minutes', async () => {
+    const anthropic = await resolve('anthropic:claude-sonnet-4-5');
+    const body = await bodyOf(anthropic, talk(5, 1), { sharedLifetime: '1h' });
+    const marks = JSON.stringify([body['system'], body['messages']]).match(/"cache_control":\{[^}]*\}/g);
+    assert.deepEqual(marks, [
+      '"cache_control":{"type":"ephemeral","ttl":"1h"}',
+      ...Array<string>(3).fill('"cache_control":{"type":"ephemeral"}'),
+    ]);
+    const price = anthropic.price ?? assert.fail('it has a price');
+    const choice = {
+      id: anthropic.id,
+      outputTokensMax: 1,
+      contextTokensMax: 1,
+      promptCache: { sharedLifetime: '1h' },
+    } as const;
+    const dear = withCachePrice({ choice, resolved: anthropic, price });
+    const written = { ...NO_USAGE, inputTokens: 100, cacheWriteTokens: 100 };
+    assert.equal(costOf(dear, { ...written, cacheWriteHourTokens: 40 }), 60n * 3_750_000n + 40n * 6_000_000n);
+    // What is reserved covers a prompt that is written for an hour as a whole.
+    assert.ok(worstCost(dear, written) >= costOf(dear, { ...written, cacheWriteHourTokens: 100 }));
+    const untabled = withCachePrice({ choice, resolved: anthropic, price: ceilingPrice(3) });
+    assert.ok(worstCost(untabled, written) >= 600_000_000n);
+  });
+
   it('tells OpenAI which requests belong together, in chat completions and in responses', async () => {
     const chat = await bodyOf(await resolve('openai:gpt-4.1'), talk(1, 1), { retention: '24h' });
     assert.deepEqual([chat['prompt_cache_key'], chat['prompt_cache_retention']], ['the-key', '24h']);
@@ -261,7 +336,17 @@ describe('what a provider is told to keep', () => {
       await pointsOf('anthropic.claude-haiku-4-5-20251001-v1:0', { lifetime: '1h' }),
       Array(4).fill('"cachePoint":{"type":"default","ttl":"1h"}'),
     );
-    assert.equal((await pointsOf('eu.amazon.nova-pro-v1:0')).length, 4);
+    assert.deepEqual(await pointsOf('anthropic.claude-haiku-4-5-20251001-v1:0', { sharedLifetime: '1h' }), [
+      '"cachePoint":{"type":"default","ttl":"1h"}',
+      ...Array<string>(3).fill('"cachePoint":{"type":"default"}'),
+    ]);
+    // Nova refuses an hour.
+    for (const policy of [undefined, { lifetime: '1h' }] as const) {
+      assert.deepEqual(
+        await pointsOf('eu.amazon.nova-pro-v1:0', policy),
+        Array(4).fill('"cachePoint":{"type":"default"}'),
+      );
+    }
     assert.equal((await pointsOf('meta.llama3-70b-instruct-v1:0')).length, 0);
   });
 });

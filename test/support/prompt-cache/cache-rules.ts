@@ -1,11 +1,23 @@
 import { createHash } from 'node:crypto';
-import type { JsonObject } from '../../../src/domain/json.ts';
+import type { JsonObject, JsonValue } from '../../../src/domain/json.ts';
 
-/** Tokens of a prompt by what the provider charges for them; together they are the whole prompt. */
-export type Charged = { readonly fresh: number; readonly written: number; readonly read: number };
+/** Tokens of a prompt by what the provider charges for them; together they are the whole prompt. `hour` is the part of `written` that is kept for an hour. */
+export type Charged = {
+  readonly fresh: number;
+  readonly written: number;
+  readonly hour: number;
+  readonly read: number;
+};
 
-/** A prompt as a cache compares it: a hash of everything up to the end of each block, and the tokens up to there. */
-export type Prefixes = { readonly hashes: readonly string[]; readonly tokens: readonly number[] };
+/**
+ * A prompt as a cache compares it: a hash of everything up to the end of each block, and the tokens up to there. `contents` is what each block says, wherever
+ * it stands.
+ */
+export type Prefixes = {
+  readonly hashes: readonly string[];
+  readonly tokens: readonly number[];
+  readonly contents: readonly string[];
+};
 
 /** What a cache does with a request: charges it, or refuses it in the words of its provider. */
 export type Cached =
@@ -16,6 +28,8 @@ type Body = {
   readonly tools?: readonly JsonObject[];
   readonly system?: readonly JsonObject[];
   readonly messages: readonly JsonObject[];
+  readonly tool_choice?: JsonValue;
+  readonly thinking?: JsonValue;
   readonly prompt_cache_key?: string;
 };
 
@@ -28,35 +42,45 @@ const MINUTE_MS = 60_000;
 export function prefixesOf(body: Body): Prefixes {
   const hashes: string[] = [];
   const tokens: number[] = [];
-  for (const { text } of blocksOf(body)) {
+  const contents: string[] = [];
+  for (const { text, settings, content } of blocksOf(body)) {
+    contents.push(createHash('sha256').update(content).digest('base64url'));
     hashes.push(
       createHash('sha256')
-        .update(`${hashes.at(-1) ?? body.model} ${text}`)
+        .update(`${hashes.at(-1) ?? body.model} ${settings}${text}`)
         .digest('base64url'),
     );
     tokens.push((tokens.at(-1) ?? 0) + Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN));
   }
-  return { hashes, tokens };
+  return { hashes, tokens, contents };
 }
 
-type Block = { readonly text: string; readonly ttl: '5m' | '1h' | null };
+type Block = {
+  readonly text: string;
+  readonly content: string;
+  readonly ttl: '5m' | '1h' | null;
+  /** Of the request: messages that were kept are found only where these are the same. Tools and instructions are found all the same. */
+  readonly settings: string;
+};
 
-function blocksOf({ tools = [], system = [], messages }: Body): readonly Block[] {
+function blocksOf({ tools = [], system = [], messages, tool_choice: choice, thinking }: Body): readonly Block[] {
+  const settings = JSON.stringify([choice ?? { type: 'auto' }, thinking ?? null]);
   return [
     ...tools.map((tool) => toBlock('tool', tool)),
     ...system.map((part) => toBlock('system', part)),
     ...messages.flatMap((message, index) => {
       const { content, ...rest } = message;
       const place = `${index} ${JSON.stringify(rest)}`;
-      if (!Array.isArray(content)) return [toBlock(place, { content: content ?? null })];
-      return content.map((part) => toBlock(place, part as JsonObject));
+      if (!Array.isArray(content)) return [toBlock(place, { content: content ?? null }, settings)];
+      return content.map((part) => toBlock(place, part as JsonObject, settings));
     }),
   ];
 }
 
-function toBlock(place: string, { cache_control: mark, ...block }: JsonObject): Block {
+function toBlock(place: string, { cache_control: mark, ...block }: JsonObject, settings = ''): Block {
   const ttl = mark === undefined ? null : ((mark as { readonly ttl?: '1h' }).ttl ?? '5m');
-  return { text: `${place} ${JSON.stringify(block)}`, ttl };
+  const content = JSON.stringify(block);
+  return { text: `${place} ${content}`, content, ttl, settings };
 }
 
 /** Positions that are looked at from a mark backwards, the mark's own included. */
@@ -69,26 +93,29 @@ const LOOKED_AT = 20;
  * @see https://docs.claude.com/en/docs/build-with-claude/prompt-caching
  */
 export function markedCache(settings: { readonly tokensMin: number; readonly now: () => number }) {
-  const keptUntil = new Map<string, number>();
+  const kept = new Map<string, { readonly ttl: '5m' | '1h'; readonly until: number }>();
   return (body: Body): Cached => {
     const blocks = blocksOf(body);
     const { hashes, tokens } = prefixesOf(body);
     const marks = blocks.flatMap(({ ttl }, index) => (ttl === null ? [] : [{ index, ttl }]));
     const problem = problemOf(marks);
     if (problem !== null) return { kind: 'refused', message: problem };
-    const isKept = (index: number): boolean => (keptUntil.get(hashes[index] ?? '') ?? 0) > settings.now();
+    const isKept = (index: number): boolean => (kept.get(hashes[index] ?? '')?.until ?? 0) > settings.now();
     const found = marks.flatMap(({ index }) => lookBack(index, isKept));
     const hit = Math.max(-1, ...found);
-    const keep = ({ index, ttl }: (typeof marks)[number]): void => {
-      keptUntil.set(hashes[index] ?? '', settings.now() + (ttl === '1h' ? 60 : 5) * MINUTE_MS);
+    const keep = (index: number, ttl: '5m' | '1h'): void => {
+      kept.set(hashes[index] ?? '', { ttl, until: settings.now() + (ttl === '1h' ? 60 : 5) * MINUTE_MS });
     };
     const longEnough = marks.filter(({ index }) => (tokens[index] ?? 0) >= settings.tokensMin);
-    for (const mark of longEnough) keep(mark);
-    if (hit >= 0) keep({ index: hit, ttl: marks.find(({ index }) => index >= hit)?.ttl ?? '5m' });
+    // What is read is kept anew, each for its own time; what stands before it without being kept is paid for by it.
+    for (const index of found) keep(index, kept.get(hashes[index] ?? '')?.ttl ?? '5m');
+    for (const { index, ttl } of longEnough) if (!isKept(index)) keep(index, ttl);
     const total = tokens.at(-1) ?? 0;
     const read = hit < 0 ? 0 : (tokens[hit] ?? 0);
-    const end = Math.max(read, tokens[longEnough.at(-1)?.index ?? -1] ?? 0);
-    return { kind: 'charged', charged: { fresh: total - end, written: end - read, read } };
+    const endOf = (of: typeof longEnough): number => Math.max(read, tokens[of.at(-1)?.index ?? -1] ?? 0);
+    const end = endOf(longEnough);
+    const hour = endOf(longEnough.filter(({ ttl }) => ttl === '1h')) - read;
+    return { kind: 'charged', charged: { fresh: total - end, written: end - read, hour, read } };
   };
 }
 
@@ -135,7 +162,7 @@ export function automaticCache(settings: { readonly now: () => number }) {
     if (total >= AUTOMATIC_MIN) {
       machines.set(machine, [{ text, until: settings.now() + 5 * MINUTE_MS }, ...kept].slice(0, KEPT_PROMPTS));
     }
-    return { kind: 'charged', charged: { fresh: total - read, written: 0, read } };
+    return { kind: 'charged', charged: { fresh: total - read, written: 0, hour: 0, read } };
   };
 }
 

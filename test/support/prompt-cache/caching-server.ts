@@ -79,10 +79,16 @@ export async function startCachingServer(
   };
 }
 
-function messageEvents(model: string, reply: ModelTurn, { fresh, written, read }: Charged, output: number): string[] {
+function messageEvents(
+  model: string,
+  reply: ModelTurn,
+  { fresh, written, hour, read }: Charged,
+  output: number,
+): string[] {
   const usage = {
     input_tokens: fresh,
     cache_creation_input_tokens: written,
+    cache_creation: { ephemeral_5m_input_tokens: written - hour, ephemeral_1h_input_tokens: hour },
     cache_read_input_tokens: read,
     output_tokens: 1,
   };

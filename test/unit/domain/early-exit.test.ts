@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { decide } from '../../../src/domain/run/decide.ts';
 import type { Decision } from '../../../src/domain/run/decision.ts';
-import type { ExitPlan } from '../../../src/domain/run/early-exit.ts';
+import type { ExitPlan } from '../../../src/domain/run/exit-policy.ts';
 import { evolve } from '../../../src/domain/run/evolve.ts';
 import type { Observation } from '../../../src/domain/run/observation.ts';
 import { openRun } from '../../../src/domain/run/open-run.ts';
@@ -218,26 +218,108 @@ describe('no new information', () => {
     const run = stale(9, null);
     assert.deepEqual([run.news, closingOf(decide(run, EARLY))], [undefined, undefined]);
   });
+});
 
-  it('leaves equal calls in a row to the rule that they have, and names it as the reason', () => {
-    let run = begin({ goals: [] });
-    const told: string[] = [];
-    for (let calls = 0; calls < 6 && run.outcome === null; calls += 1) {
-      run = reply(run, asking(['lookupOrder'], 'same'));
-      if (run.outcome !== null) break;
-      const result = { outcome: 'ok', ref: `r${calls}`, tells: 'a' } as const;
-      run = evolve(run, {
-        kind: 'tools-called',
-        results: [{ index: 0, result }],
-        trouble: null,
-        retriesBefore: 0,
-        activeMs: 1,
-      });
-      told.push(...run.waiting.map(({ id }) => id));
-      run = hear(run);
+/** Makes the same call so many times, each with its result, or until the run closes or ends. */
+const repeat = (exit: ExitPlan, times: number, tells: (call: number) => string, answer: Partial<ToolResult> = {}) => {
+  let run = begin(exit);
+  const told: string[] = [];
+  let made = 0;
+  for (; made < times; made += 1) {
+    const decision = decide(run, EARLY);
+    if (decision.kind !== 'call-model' || decision.closing !== undefined) break;
+    run = turn(run, { lookupOrder: { tells: tells(made), ...answer } }, 'same');
+    told.push(...run.waiting.map(({ id }) => id));
+    run = hear(run);
+  }
+  return { run, told, made };
+};
+
+const CLOSES: ExitPlan = { goals: [], polls: [] };
+const POLLS: ExitPlan = { goals: [], polls: ['lookupOrder'] };
+
+describe('equal calls in a row', () => {
+  it('are told to the model after three, and after five the run is asked for its answer', () => {
+    const { run, told, made } = repeat(CLOSES, 9, () => 'a');
+    assert.deepEqual([made, told], [5, ['perdure:repeat-3']]);
+    assert.equal(closingOf(decide(run, EARLY)), 'repeated-calls');
+    const answer = { ref: 'a', preview: 'It is so.' };
+    const end = endOf(decide(reply(run, { answer, closing: 'repeated-calls' }), EARLY));
+    assert.deepEqual(
+      [end.outcome, end.answer, end.exit],
+      [{ kind: 'completed' }, answer, { reason: 'repeated-calls' }],
+    );
+  });
+
+  it('are writes too, and none of those that come with a closing reply is made', () => {
+    let run = begin(CLOSES);
+    for (let calls = 0; calls < 5; calls += 1) run = hear(turn(run, { addNote: {} }, 'same'));
+    assert.equal(closingOf(decide(run, EARLY)), 'repeated-calls');
+    for (let calls = 0; calls < 2; calls += 1) {
+      const asked = [
+        { tool: 'addNote', args: null, argsHash: 'same', verdict: { kind: 'answered', ref: 'r' } } as const,
+      ];
+      run = reply(run, { calls: asked, closing: 'repeated-calls' });
     }
     const { outcome, exit } = endOf(decide(run, EARLY));
-    assert.deepEqual([outcome.kind, exit, told], ['failed', { reason: 'repeated-calls' }, ['perdure:repeat-3']]);
+    assert.deepEqual([outcome.kind, exit], ['failed', { reason: 'repeated-calls' }]);
+  });
+
+  it('are none where each of them tells something new', () => {
+    const { run, told, made } = repeat(CLOSES, 30, (call) => `${call} %`);
+    assert.deepEqual([made, told, run.exit, run.outcome], [30, [], undefined, null]);
+  });
+
+  it('are none where the tool waits for something, whatever it tells', () => {
+    const { run, told, made } = repeat(POLLS, 30, () => 'pending');
+    assert.deepEqual([made, told, run.exit, run.outcome], [30, [], undefined, null]);
+  });
+
+  it('are counted beside a tool that waits for something', () => {
+    let run = begin(POLLS);
+    for (let calls = 0; calls < 5; calls += 1) {
+      run = hear(turn(run, { lookupOrder: { tells: 'pending' }, checkStock: { tells: 'a' } }, 'same'));
+    }
+    assert.equal(closingOf(decide(run, EARLY)), 'repeated-calls');
+  });
+
+  it('still end a conversation that was asked for an answer and gives none', () => {
+    let run = begin(CLOSES, 'conversation');
+    for (let calls = 0; calls < 5; calls += 1) run = hear(turn(run, { lookupOrder: { tells: 'a' } }, 'same'));
+    for (let calls = 0; calls < 2; calls += 1) {
+      assert.equal(closingOf(decide(run, EARLY)), 'repeated-calls');
+      const asked = [
+        { tool: 'lookupOrder', args: null, argsHash: 'same', verdict: { kind: 'answered', ref: 'r' } } as const,
+      ];
+      run = reply(run, { calls: asked, closing: 'repeated-calls' });
+    }
+    run = reply(run, asking(['lookupOrder'], 'same'));
+    assert.equal(endOf(decide(run, EARLY)).outcome.kind, 'failed');
+  });
+
+  it('end a run of an earlier build at once, as they did', () => {
+    let run = begin({ goals: [] });
+    for (let calls = 0; calls < 5; calls += 1) run = hear(turn(run, { lookupOrder: { tells: 'a' } }, 'same'));
+    assert.equal(closingOf(decide(run, EARLY)), undefined);
+    const { outcome, exit } = endOf(decide(reply(run, asking(['lookupOrder'], 'same')), EARLY));
+    assert.deepEqual([outcome.kind, exit], ['failed', { reason: 'repeated-calls' }]);
+  });
+
+  it('are not named where an answer did not fit its schema', () => {
+    let run = begin(CLOSES);
+    for (let answers = 0; answers < 2; answers += 1) run = hear(reply(run, { misfit: 'age: expected a number' }));
+    const { outcome, exit } = endOf(decide(run, EARLY));
+    assert.deepEqual([outcome.kind === 'failed' && outcome.cause, exit], ['validation', undefined]);
+  });
+});
+
+describe('a decision of a person', () => {
+  it('is news', () => {
+    const asked = reply({ ...stale(4, CLOSES) }, asking(['lookupOrder', 'issueRefund'], 'new'));
+    const results = [{ index: 0, result: { outcome: 'ok', ref: 'r', tells: 'a' } as const }];
+    const called: Observation = { kind: 'tools-called', results, trouble: null, retriesBefore: 0, activeMs: MS };
+    const settled: Observation = { kind: 'approval-settled', index: 1, result: { kind: 'rejected', ref: 'no' } };
+    assert.equal(evolve(evolve(asked, called), settled).news?.staleTurns, 0);
   });
 });
 
