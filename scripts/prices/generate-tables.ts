@@ -27,17 +27,21 @@ const PRICE_KEYS: Readonly<Record<keyof TokenPrices, string>> = {
 /** Counts that say nothing of tokens: seconds of sound, pages, messages. A call with words alone has none. */
 const OTHER_COUNTS = /(?:seconds|pages|messages)$/;
 
+/** The version of the package that is installed. */
+export const SOURCE_VERSION = `genai-prices-${packageJson.devDependencies['@pydantic/genai-prices']}`;
+
 /** Makes the generated files. `day` is when the data was fetched: `2026-03-13`. */
 export async function generateTables(
   day: string,
 ): Promise<readonly { readonly file: string; readonly text: string }[]> {
   const providers = await readSource();
-  const version = packageJson.devDependencies['@pydantic/genai-prices'];
-  const head = { source: '@pydantic/genai-prices (MIT)', version: `genai-prices-${version}`, fetchedAt: day };
-  const priced = providers.flatMap(({ id, name, fallback_model_providers: fallback, models }) => {
-    const rows = models.flatMap((model) => toPricedModel(model) ?? []);
-    return rows.length === 0 ? [] : [{ id, name, ...(fallback === undefined ? {} : { fallback }), models: rows }];
-  });
+  const head = { source: '@pydantic/genai-prices (MIT)', version: SOURCE_VERSION, fetchedAt: day };
+  const priced = providers.map(({ id, name, fallback_model_providers: fallback, models }) => ({
+    id,
+    name,
+    ...(fallback === undefined ? {} : { fallback }),
+    models: models.map((model) => toPricedModel(id, model)),
+  }));
   return [
     { file: 'prices.generated.json', text: writePrices(head, priced) },
     { file: 'usage-extractors.generated.json', text: writeExtractors(providers) },
@@ -78,19 +82,33 @@ function plainStep({ field, match }: { readonly field: string; readonly match: M
   return { field, match };
 }
 
-function toPricedModel({ id, match, context_window: context, prices }: SourceModel): PricedModel | null {
+/** A model without a price for tokens stays in its list, without rows: no other entry may be taken for it. */
+function toPricedModel(provider: string, source: SourceModel): PricedModel {
+  const { id, match, context_window: context, prices } = source;
   const conditional = Array.isArray(prices) ? prices : [{ prices }];
   const rows = conditional.flatMap(({ constraint, prices: each }): readonly PriceRow[] => {
-    const row = toRow(id, each);
+    const row = isFree(provider, source, each) ? FREE : toRow(id, each);
     if (row === null) return [];
     if (constraint === undefined) return [row];
     return constraint.type === 'start_date'
       ? [{ validFrom: constraint.start_date, ...row }]
       : [{ hours: [secondOf(constraint.start_time), secondOf(constraint.end_time)], ...row }];
   });
-  if (rows.length === 0) return null;
   const isOwnName = 'equals' in match && match.equals.toLowerCase() === id.toLowerCase();
   return { id, ...(isOwnName ? {} : { match }), ...(context === undefined ? {} : { context }), rows };
+}
+
+const FREE: PriceRow = { base: { input: 0, output: 0 } };
+
+/** Models of which the package says nothing, and their seller that they are free of charge: ai.google.dev/gemini-api/docs/pricing. */
+const FREE_MODELS: ReadonlySet<string> = new Set(['google gemma-3', 'google gemma-3n']);
+
+/** The package writes no price both for what is free and for what it does not know. Only what is said to be free costs 0. */
+function isFree(provider: string, { id, price_comments: comments = '' }: SourceModel, prices: SourcePrices): boolean {
+  if (Object.keys(prices).length > 0) return false;
+  return (
+    id.endsWith(':free') || /free of charge|zero token cost/i.test(comments) || FREE_MODELS.has(`${provider} ${id}`)
+  );
 }
 
 /** Null for what is not priced by tokens, and for models whose price the package does not know. */

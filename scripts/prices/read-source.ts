@@ -11,6 +11,7 @@ export type SourceModel = {
   readonly id: string;
   readonly match: MatchRule;
   readonly context_window?: number;
+  readonly price_comments?: string;
   readonly prices:
     | SourcePrices
     | readonly {

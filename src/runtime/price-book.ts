@@ -23,9 +23,9 @@ export function openPriceBook(env: Environment, now: () => number = Date.now): P
   return { file: path === undefined || path.trim() === '' ? null : readPriceFile(path), now };
 }
 
-/** Whole days since the table's data was fetched. */
+/** Whole days since the table's data was fetched. None by a clock that is behind. */
 export function priceTableAge(now: number): number {
-  return Math.floor((now - dayStart(PRICE_TABLE.fetchedAt)) / DAY_MS);
+  return Math.max(0, Math.floor((now - dayStart(PRICE_TABLE.fetchedAt)) / DAY_MS));
 }
 
 /** Says that the table is old; null while it is not. */
@@ -42,11 +42,30 @@ function readPriceFile(path: string): PriceFile {
   const content = parse(priceFileSchema, readJson(path, refuse));
   if (content.kind === 'problem') return refuse(`cannot be used: ${content.problem}`);
   const { version, models } = content.value;
-  const named = Map.groupBy(models, ({ id }) => id);
+  const noDay = models.find(({ validFrom }) => validFrom !== undefined && !isDay(validFrom));
+  if (noDay !== undefined)
+    return refuse(`cannot be used: ${noDay.id} is to begin on ${noDay.validFrom}, which no month has`);
+  const named = [...Map.groupBy(models, ({ id }) => id.toLowerCase()).values()];
+  const twice = named.flatMap((entries) => secondOfDay(entries) ?? []);
+  if (twice[0] !== undefined) return refuse(`cannot be used: ${twice[0].id} has two prices that begin on the same day`);
   return {
     version: `file-${version ?? contentHash(models).slice(0, STAMP_LENGTH)}`,
-    prices: [...named.values()].map(toOwnPrice),
+    prices: named.map(toOwnPrice).toSorted(byFit),
   };
+}
+
+/** The calendar would count a 30th of February as the second of March. */
+function isDay(day: string): boolean {
+  return new Date(dayStart(day)).toISOString().startsWith(day);
+}
+
+function secondOfDay(entries: readonly PriceFileModel[]): PriceFileModel | undefined {
+  return entries.find((each, place) => entries.findIndex(({ validFrom }) => validFrom === each.validFrom) < place);
+}
+
+/** A whole name goes before the beginning of one, and what is longer before what is shorter: it says more of which model is meant. */
+function byFit({ model: a }: OwnPrice, { model: b }: OwnPrice): number {
+  return Number(a.match !== undefined) - Number(b.match !== undefined) || b.id.length - a.id.length;
 }
 
 function readJson(path: string, refuse: (problem: string) => never): unknown {
@@ -66,7 +85,8 @@ function readJson(path: string, refuse: (problem: string) => never): unknown {
 /** Entries of one model are its prices at different times. */
 function toOwnPrice(entries: readonly PriceFileModel[]): OwnPrice {
   const [first] = entries as readonly [PriceFileModel];
-  const { id, contextTokensMax: context, batchPerMille, ceilingUsdPerMillion } = first;
+  const { id } = first;
+  const context = entries.find(({ contextTokensMax }) => contextTokensMax !== undefined)?.contextTokensMax;
   const colon = id.indexOf(':');
   const name = id.slice(colon + 1);
   const rows = entries.map(toRow).toSorted((a, b) => startOf(a) - startOf(b));
@@ -76,12 +96,7 @@ function toOwnPrice(entries: readonly PriceFileModel[]): OwnPrice {
     ...(context === undefined ? {} : { context }),
     rows,
   };
-  return {
-    provider: id.slice(0, colon),
-    model,
-    ...(batchPerMille === undefined ? {} : { batchPerMille }),
-    isCeiling: ceilingUsdPerMillion !== undefined,
-  };
+  return { provider: id.slice(0, colon), model };
 }
 
 function startOf({ validFrom }: PriceRow): number {
@@ -90,6 +105,7 @@ function startOf({ validFrom }: PriceRow): number {
 
 function toRow(entry: PriceFileModel): PriceRow {
   const { usdPerMillion, ceilingUsdPerMillion: ceiling = '0', tiers = [], usdPerRequest, usdPerWebSearch } = entry;
+  const { batchPerMille } = entry;
   return {
     ...(entry.validFrom === undefined ? {} : { validFrom: entry.validFrom }),
     base: toPico(usdPerMillion ?? { input: ceiling, output: ceiling }),
@@ -99,6 +115,8 @@ function toRow(entry: PriceFileModel): PriceRow {
     })),
     ...(usdPerRequest === undefined ? {} : { perRequest: microUsd(usdPerRequest) * PICO_PER_MICRO }),
     ...(usdPerWebSearch === undefined ? {} : { perWebSearch: microUsd(usdPerWebSearch) * PICO_PER_MICRO }),
+    ...(batchPerMille === undefined ? {} : { batchPerMille }),
+    ...(usdPerMillion === undefined ? { isCeiling: true as const } : {}),
   };
 }
 

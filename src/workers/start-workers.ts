@@ -67,7 +67,7 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   const { config, temporal, logger } = setup;
   const { metricsAddress: address, buildId, queuePrefix } = config;
   const prices = openPriceBook(setup.env);
-  warnOfStalePrices(logger, Date.now());
+  const priceWatch = warnOfStalePrices(logger);
   const rules = readRateLimits(setup.env);
   const { db, poolUse } = openDatabasePool(config.databaseUrl, (error) =>
     logger.warn({ err: error }, 'a database connection broke'),
@@ -97,6 +97,7 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   const stop = Promise.withResolvers<void>();
   const finished = runAll(workers, stop.promise, async () => {
     house?.stop();
+    priceWatch.stop();
     await observed.close();
     await dependencies.streams?.close();
     await connection.close();

@@ -41,8 +41,15 @@ describe('perdure models', () => {
     assert.equal(exitCode, 0);
     assert.ok(out.split('\n').length > 300);
     assert.match(out, /^openai:gpt-5-mini +400,000 +0\.25 +0\.025 +0\.25 +2\.00$/m);
-    assert.match(said, new RegExp(`^\\d+ models of \\d+; ${PRICE_TABLE.version}, fetched ${PRICE_TABLE.fetchedAt}$`));
-    assert.doesNotMatch(out, /^openrouter:/m);
+    assert.match(
+      said,
+      new RegExp(
+        `^\\d+ models of \\d+; ${PRICE_TABLE.version}, fetched ${PRICE_TABLE.fetchedAt}; USD per million tokens$`,
+      ),
+    );
+    assert.doesNotMatch(out, /^openrouter:|:regional\./m);
+    assert.match(out, /^google:gemini-3\.6-flash .* changes with time$/m);
+    assert.match(out, /^google:gemma-3 +0\.00 +0\.00 +0\.00 +0\.00 +free of charge$/m);
   });
 
   it('ls shows what has all words in it, of other sellers too where asked', async () => {
@@ -63,7 +70,7 @@ describe('perdure models', () => {
     assert.match(out, /USD per million tokens +base +input > 271,999\n {2}input +2\.50 +5\.00\n/);
     assert.match(out, /from 2027-01-01 on:\n {2}USD per million tokens\n {2}input +1\.50\n/);
     assert.match(out, /^batch: 50 % of these$/m);
-    assert.match(out, /^a call with 1,000 tokens in and 500 out: 0\.01 USD$/m);
+    assert.match(out, /^a call with 1,000 tokens in and 500 out: 0\.01 USD, 0\.005 in the batch lane$/m);
     assert.match(out, new RegExp(`^${PRICE_TABLE.version}, from @pydantic/genai-prices`, 'm'));
   });
 
@@ -71,7 +78,7 @@ describe('perdure models', () => {
     const env = { PERDURE_PRICES_FILE: file };
     const { out } = await perdure(env, 'models', 'prices', 'ollama:qwen3');
     assert.match(out, /^ollama:qwen3 \(a ceiling: the price is not known\)$/m);
-    assert.match(out, /^file-ours, from PERDURE_PRICES_FILE$/m);
+    assert.match(out, /^ceiling-file-ours, from PERDURE_PRICES_FILE$/m);
   });
 
   it('prices ends with 4 for what it does not know, and says what was meant', async () => {
@@ -79,6 +86,8 @@ describe('perdure models', () => {
       ['openai:gpt-5-mni', /Did you mean openai:gpt-5-mini\?/],
       ['gpt-5-mini', /write it as provider:model, such as .*openai:gpt-5-mini/],
       ['nobody:gpt-5', /names no provider/],
+      ['openai: ', /names no model/],
+      ['rehearsal:priced', /is simulated: nothing is charged/],
       ['ollama:qwen3', /PERDURE_PRICES_FILE/],
     ] as const) {
       const { exitCode, said } = await perdure({}, 'models', 'prices', id);
@@ -105,6 +114,64 @@ describe('perdure models', () => {
     assert.match(bounded.out, /^openai:gpt-99 +ceiling +20\.00 +20\.00 +ceiling-20 +priced$/m);
   });
 
+  it("check looks at the models that may answer in a tier's place too", async () => {
+    const other = await testFolder();
+    await mkdir(join(other, 'agents/priced'), { recursive: true });
+    const agent = agentWith('openai:gpt-5-mini', 'anthropic:claude-haiku-4-5', 'mistral:nobody-knows-it');
+    await writeFile(join(other, 'agents/priced/agent.ts'), agent);
+    const { exitCode, out } = await capturedCli({}, { cwd: other })('models', 'check');
+    assert.match(out, /^mistral:nobody-knows-it +none +priced$/m);
+    assert.equal(exitCode, 3);
+  });
+
+  it('check warns of a service whose price the table does not have, unless the file has it', async () => {
+    const other = await testFolder();
+    await mkdir(join(other, 'agents/priced'), { recursive: true });
+    const agent = agentWith('openai:gpt-5', 'openai:gpt-99').replace(
+      "id: 'openai:gpt-5',",
+      "id: 'openai:gpt-5', providerOptions: { openai: { serviceTier: 'priority' } },",
+    );
+    await writeFile(join(other, 'agents/priced/agent.ts'), agent);
+    const check = async (env: NodeJS.ProcessEnv) => (await capturedCli(env, { cwd: other })('models', 'check')).out;
+    assert.match(await check({}), /^warn model: openai:gpt-5 is asked for serviceTier, and the table has no price/m);
+    const own = join(other, 'prices.json');
+    const models = ['openai:gpt-5', 'opnai:gpt-5'].map((id) => ({ id, usdPerMillion: { input: 3, output: 20 } }));
+    await writeFile(own, JSON.stringify({ models }));
+    const out = await check({ PERDURE_PRICES_FILE: own });
+    assert.doesNotMatch(out, /serviceTier/);
+    assert.match(
+      out,
+      /^warn price file: no model's id can begin with opnai:, so nothing has the price of opnai:gpt-5/m,
+    );
+  });
+
+  it('prices says what a run pays where there is a ceiling', async () => {
+    const env = { PERDURE_MODEL_CEILING_USD_PER_MTOK: '20' };
+    for (const id of ['openai:gpt-99', 'openai-compatible:gpt-5-mini', 'ollama:qwen3']) {
+      const { exitCode, out } = await perdure(env, 'models', 'prices', id);
+      assert.equal(exitCode, 0, id);
+      assert.match(out, /a ceiling: the price is not known/);
+      assert.match(out, /^ceiling-20, from PERDURE_MODEL_CEILING_USD_PER_MTOK$/m);
+    }
+    const known = await perdure(env, 'models', 'prices', 'openai:gpt-5-mini');
+    assert.match(known.out, /^genai-prices-\S+, from @pydantic/m);
+    const wrong = await perdure({ PERDURE_MODEL_CEILING_USD_PER_MTOK: 'two' }, 'models', 'prices', 'openai:gpt-99');
+    assert.notEqual(wrong.exitCode, 0);
+    assert.match(wrong.said, /PERDURE_MODEL_CEILING_USD_PER_MTOK is not a price/);
+  });
+
+  it('prices shows what the batch lane costs, and what costs nothing', async () => {
+    const { out } = await perdure({}, 'models', 'prices', 'openai:gpt-5-mini', 'google:gemma-3-27b-it');
+    assert.match(out, /^a call with 1,000 tokens in and 500 out: 0\.00125 USD, 0\.000625 in the batch lane$/m);
+    assert.match(out, /^google:gemma-3-27b-it \(priced as gemma-3; free of charge\)$/m);
+  });
+
+  it('ls says what was probably meant where nothing is found', async () => {
+    const { out, said } = await perdure({}, 'models', 'ls', 'gpt-5-mni');
+    assert.equal(out.trim().split('\n').length, 1);
+    assert.match(said, /did you mean \S+:gpt-5-mini\?/i);
+  });
+
   it('check says why a file of prices cannot be used', async () => {
     const { exitCode, said } = await perdure({ PERDURE_PRICES_FILE: join(cwd, 'none') }, 'models', 'check');
     assert.notEqual(exitCode, 0);
@@ -112,7 +179,10 @@ describe('perdure models', () => {
   });
 });
 
-function agentWith(standard: string, strong: string): string {
+function agentWith(standard: string, strong: string, fallback?: string): string {
+  const limits = 'outputTokensMax: 100, contextTokensMax: 10_000';
+  const fallbacks = fallback === undefined ? '' : `, fallbacks: [{ id: '${fallback}', ${limits} }]`;
+
   return `import { defineAgent } from '${ROOT}/src/authoring/index.ts';
 export const agent = defineAgent({
   name: 'priced',
@@ -121,8 +191,8 @@ export const agent = defineAgent({
   requirements: { costPerRunUsd: 1, latencyP95Ms: 1000 },
   instructions: 'Answer.',
   models: {
-    standard: { id: '${standard}', outputTokensMax: 100, contextTokensMax: 10_000 },
-    strong: { id: '${strong}', outputTokensMax: 100, contextTokensMax: 10_000 },
+    standard: { id: '${standard}', ${limits} },
+    strong: { id: '${strong}', ${limits}${fallbacks} },
   },
   tools: [],
 });

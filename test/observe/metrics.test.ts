@@ -186,6 +186,7 @@ describe('metrics and health of a worker process', function () {
     const worker = group.worker('', { ...METERED, PERDURE_ROLES: 'ops' });
     const url = await endpointOf(worker);
     await until('the gauges', async () => (await scrape(url)).sum('perdure_watch_timestamp_seconds') > 0, WATCHED);
+    assert.ok((await scrape(url)).sum('perdure_model_prices_age_seconds') > 0);
     assert.equal((await readiness(url))[0], 200);
     await worker.terminate();
     assert.equal(await worker.ended, 0);

@@ -40,6 +40,7 @@ const PROMISED: Readonly<Record<string, string>> = {
   'perdure/client': 'connect',
   'perdure/reader': 'openRunReader',
   'perdure/worker': 'startWorkers',
+  'perdure/prices': 'billReply',
   'perdure/testing': 'startTestPlatform',
 };
 

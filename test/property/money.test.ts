@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import {
+  batchCostOf,
   costOf,
   costOfReply,
   costParts,
@@ -171,6 +172,31 @@ describe('money', () => {
         assert.ok(costOf(plain, grow(used, more)) >= costOf(plain, used));
       }),
     );
+  });
+
+  it('costs a share of it in the batch lane, in whole pico-dollars, with what a request costs besides', () => {
+    fc.assert(
+      fc.property(price, usage, fc.nat({ max: 1000 }), (model, used, perMille) => {
+        const lane = { ...model, batchPerMille: BigInt(perMille) };
+        const { input, output, other } = costParts(lane, used);
+        const exact = (input + output) * BigInt(perMille);
+        const cost = batchCostOf(lane, used) - other;
+        assert.ok(cost * 1000n >= exact && cost * 1000n < exact + 1000n);
+      }),
+    );
+  });
+
+  it('takes no token from a kind with a price for one without', () => {
+    const model: ModelPrice = {
+      base: { ...flat(1n), audioOutput: 9n, audioInput: 7n },
+      tiers: [],
+      batchPerMille: 500n,
+      version: 'v',
+    };
+    const used = { ...NO_USAGE, inputTokens: 100, cacheReadTokens: 60, cacheWriteTokens: 30, audioInputTokens: 50 };
+    assert.equal(costParts(model, used).input, 50n * 7n + 50n);
+    const written = { ...NO_USAGE, outputTokens: 100, reasoningTokens: 60, audioOutputTokens: 50 };
+    assert.equal(costParts(model, written).output, 50n * 9n + 50n);
   });
 
   it('charges each kind at its own price', () => {

@@ -1,5 +1,6 @@
 import type { LanguageModelV4Usage } from '@ai-sdk/provider';
 import { countIn, type TokenCounts, usageExtractor, usageOf } from '../../domain/model/usage-reading.ts';
+import { withTotal } from '../../domain/model/usage-total.ts';
 import { isPossible, type Usage } from '../../domain/model/usage.ts';
 import type { Wire } from '../../domain/model/wire.ts';
 
@@ -17,7 +18,6 @@ const WIRES: Readonly<Record<Exclude<Wire, 'simulated'>, readonly [provider: str
 const OWN_WAYS: Readonly<Record<string, readonly [provider: string, api: string]>> = {
   'openai-chat groq': ['groq', 'default'],
   'openai-chat deepseek': ['deepseek', 'chat'],
-  'openai-chat xai': ['x-ai', 'chat'],
 };
 
 /**
@@ -32,7 +32,10 @@ export function normaliseUsage(wire: Wire, usage: LanguageModelV4Usage, provider
   const counts = wire === 'simulated' ? null : rawCounts(wire, provider, usage.raw);
   if (counts === null) return possible(told);
   if (!Object.values(counts).every(isCount)) return null;
-  return possible(reconcile(wire, usageOf(counts), told, usage.raw?.['total_tokens']));
+  const read = usageOf(counts);
+  // Its package knows what else a provider calls cached input.
+  const cacheReadTokens = Math.max(read.cacheReadTokens, countOr0(usage.inputTokens.cacheRead));
+  return possible(reconcile(wire, { ...read, cacheReadTokens }, told, usage.raw));
 }
 
 function possible(usage: Usage | null): Usage | null {
@@ -46,24 +49,13 @@ function rawCounts(wire: Exclude<Wire, 'simulated'>, provider: string, raw: unkn
   return counts === null || hour === 0 ? counts : { ...counts, cache_write_1h_tokens: hour };
 }
 
-/** Adds what only the package knows: rounds of a call that are beside the totals, and names of a count that only its provider uses. */
-function reconcile(wire: Wire, read: Usage, told: Usage | null, total: unknown): Usage {
+/** Adds what only the package knows: rounds of a call that are beside the totals. */
+function reconcile(wire: Wire, read: Usage, told: Usage | null, raw: LanguageModelV4Usage['raw']): Usage {
   const inputTokens = Math.max(read.inputTokens, told?.inputTokens ?? 0);
-  if (wire !== 'openai-chat') {
-    return { ...read, inputTokens, outputTokens: Math.max(read.outputTokens, told?.outputTokens ?? 0) };
-  }
-  const cacheReadTokens = Math.max(read.cacheReadTokens, told?.cacheReadTokens ?? 0);
-  return withReasoningInside({ ...read, inputTokens, cacheReadTokens }, total);
-}
-
-/** Some servers count reasoning beside the completion: their total says so, or more reasoning than output does. */
-function withReasoningInside(usage: Usage, total: unknown): Usage {
-  const { inputTokens, outputTokens, reasoningTokens } = usage;
-  if (reasoningTokens === 0) return usage;
-  const isBeside = reasoningTokens > outputTokens || total === inputTokens + outputTokens + reasoningTokens;
-  if (isBeside) return { ...usage, outputTokens: outputTokens + reasoningTokens };
-  const wasAdded = outputTokens >= 2 * reasoningTokens && total === inputTokens + outputTokens - reasoningTokens;
-  return wasAdded ? { ...usage, outputTokens: outputTokens - reasoningTokens } : usage;
+  const total = raw?.['total_tokens'] ?? raw?.['totalTokenCount'];
+  // What the package says of this wire's output is what the server says, with reasoning inside or beside.
+  if (wire === 'openai-chat') return withTotal({ ...read, inputTokens }, total);
+  return withTotal({ ...read, inputTokens, outputTokens: Math.max(read.outputTokens, told?.outputTokens ?? 0) }, total);
 }
 
 /** Bedrock lists what it wrote to the cache by lifetime. */
@@ -74,19 +66,18 @@ function hourOfBedrock(raw: unknown): number {
     .reduce((sum, { inputTokens }) => sum + countOr0(inputTokens), 0);
 }
 
-/** Reads what the package made of it. Parts that are larger than the whole are cut to it. */
+/** Reads what the package made of it. */
 function fromPackage(usage: LanguageModelV4Usage): Usage | null {
   const input = usage.inputTokens.total;
   const written = usage.outputTokens.total;
   if (!isCount(input) || !isCount(written)) return null;
   const reasoning = countOr0(usage.outputTokens.reasoning);
   const output = reasoning > written ? written + reasoning : written;
-  const cacheRead = Math.min(input, countOr0(usage.inputTokens.cacheRead));
   return {
     inputTokens: input,
     outputTokens: output,
-    cacheReadTokens: cacheRead,
-    cacheWriteTokens: Math.min(input - cacheRead, countOr0(usage.inputTokens.cacheWrite)),
+    cacheReadTokens: countOr0(usage.inputTokens.cacheRead),
+    cacheWriteTokens: countOr0(usage.inputTokens.cacheWrite),
     reasoningTokens: reasoning,
   };
 }

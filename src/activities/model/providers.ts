@@ -5,6 +5,7 @@ import {
   BUILT_IN_PRICES,
   ceilingPrice,
   findPrice,
+  type FoundPrice,
   type PriceBook,
   simulatedPrice,
 } from '../../domain/model/price-table.ts';
@@ -203,16 +204,27 @@ function fetchOf(settings: ModelSettings): Fetch {
  * @param provider The part of the model's id before the colon.
  * @throws ModelUnavailable when the configured ceiling is no price.
  */
-export function modelPrice(
+export function findModelPrice(
   { env, prices = BUILT_IN_PRICES }: Pick<ModelSettings, 'env' | 'prices'>,
   provider: string,
   name: string,
-): ModelPrice | null {
+): FoundPrice | null {
   const found = findPrice(provider, name, prices);
-  if (found?.from === 'file') return found.price;
-  const ceiling = configuredCeiling(env);
+  const row = findProvider(provider);
+  if (found?.from === 'file' || row === null) return found;
+  const price = configuredCeiling(env);
+  const ceiling: FoundPrice | null = price === null ? null : { price, model: { id: name, rows: [] }, from: 'ceiling' };
   // The name of a known model does not say what a server of one's own takes for it.
-  return findProvider(provider)?.isKeyOptional === true ? (ceiling ?? found?.price ?? null) : (found?.price ?? ceiling);
+  return row.isKeyOptional === true ? (ceiling ?? found) : (found ?? ceiling);
+}
+
+/** Gives the price that {@link findModelPrice} finds. */
+export function modelPrice(
+  settings: Pick<ModelSettings, 'env' | 'prices'>,
+  provider: string,
+  name: string,
+): ModelPrice | null {
+  return findModelPrice(settings, provider, name)?.price ?? null;
 }
 
 /** @throws ModelUnavailable when the ceiling is not a price: a typing error must not become a free model. */
@@ -220,13 +232,16 @@ function configuredCeiling(env: Environment): ModelPrice | null {
   const name = 'PERDURE_MODEL_CEILING_USD_PER_MTOK';
   const text = env[name];
   if (!isSet(text)) return null;
-  if (/^\d+(?:\.\d+)?$/.test(text.trim())) return ceilingPrice(Number(text));
+  if (CEILING.test(text.trim())) return ceilingPrice(Number(text));
   throw new ModelUnavailable(
     'model-error',
     `${name} is not a price`,
-    `Set ${name} to USD per million tokens, such as 2.5.`,
+    `Set ${name} to USD per million tokens, from 0 to 999999 with at most 6 decimals, such as 2.5.`,
   );
 }
+
+/** A millionth of a dollar for a million tokens is a pico-dollar a token: what is finer would be rounded to nothing. */
+const CEILING = /^\d{1,6}(?:\.\d{1,6})?$/;
 
 function unknownModel(id: string, mend: string): ModelUnavailable {
   return new ModelUnavailable('model-error', `This worker has no model ${id}`, mend);

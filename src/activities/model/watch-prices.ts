@@ -1,3 +1,4 @@
+import { isCeiling } from '../../domain/model/price.ts';
 import type { Models } from './providers.ts';
 
 /** A model of which nobody knows what it costs. `hasCeiling`: a person has said what it costs at most, so it is called all the same. */
@@ -10,7 +11,7 @@ export function watchPrices(models: Models, onUnknown: (unknown: UnknownPrice) =
     resolve: async (choice) => {
       const resolved = await models.resolve(choice);
       const { id, price } = resolved;
-      const hasCeiling = price?.version.startsWith('ceiling-') ?? false;
+      const hasCeiling = price !== null && isCeiling(price);
       if (price === null || hasCeiling) onUnknown({ modelId: id, hasCeiling });
       return resolved;
     },

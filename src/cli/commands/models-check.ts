@@ -6,7 +6,7 @@ import { EXIT } from '../exit.ts';
 import { loadOwnAgents } from '../find-agent.ts';
 import { formatTable } from '../format/table.ts';
 import { formatCount, oneLine } from '../format/units.ts';
-import { type AgentModel, examineModelPrices, examinePriceBook } from '../models/examine-prices.ts';
+import { type AgentModel, examineModelPrices, examinePriceBook, examineService } from '../models/examine-prices.ts';
 
 /** Adds `models check`. */
 export function addModelsCheck(parent: Command, context: CommandContext): void {
@@ -17,9 +17,9 @@ export function addModelsCheck(parent: Command, context: CommandContext): void {
   }).action(async (options: CommonOptions) => {
     const { cli } = context;
     const book = openPriceBook(cli.env);
-    const findings = examinePriceBook(cli.env, book.now());
-    const agents = await loadOwnAgents(cli);
-    const models = examineModelPrices([...agents.values()], cli.env, book);
+    const agents = [...(await loadOwnAgents(cli)).values()];
+    const findings = [...examinePriceBook(cli.env, book.now()), ...examineService(agents, cli.env, book)];
+    const models = examineModelPrices(agents, cli.env, book);
     printData(context, options, { findings, models }, () => formatCheck(findings, models));
     const missing = models.filter(({ price }) => price === 'none');
     if (missing.length === 0) return;

@@ -1,5 +1,14 @@
 import type { Command } from 'commander';
-import { findPrice, isPriceProvider, listPrices, PRICE_TABLE, type PriceBook } from '../../domain/model/price-table.ts';
+import { findModelPrice } from '../../activities/model/providers.ts';
+import {
+  type FoundPrice,
+  isPriceProvider,
+  listPrices,
+  PRICE_TABLE,
+  type PriceBook,
+} from '../../domain/model/price-table.ts';
+import type { Environment } from '../../runtime/config.ts';
+import { SIMULATED } from '../models/examine-prices.ts';
 import { openPriceBook } from '../../runtime/price-book.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
@@ -17,14 +26,15 @@ export function addModelsPrices(parent: Command, context: CommandContext): void 
   })
     .argument('<models...>', 'ids of models, as provider:model')
     .action((ids: readonly string[], options: CommonOptions) => {
-      const book = openPriceBook(context.cli.env);
-      const views = ids.map((id) => viewOf(id, book));
+      const { env } = context.cli;
+      const book = openPriceBook(env);
+      const views = ids.map((id) => viewOf(id, env, book));
       printData(context, options, views, () => views.map(formatView).join('\n\n'));
     });
 }
 
 /** @throws CommandError for a model that nobody knows. */
-function viewOf(id: string, book: PriceBook): PriceView {
+function viewOf(id: string, env: Environment, book: PriceBook): PriceView {
   const colon = id.indexOf(':');
   const provider = id.slice(0, Math.max(0, colon));
   const name = id.slice(colon + 1);
@@ -37,8 +47,14 @@ function viewOf(id: string, book: PriceBook): PriceView {
       `${JSON.stringify(id)} names no provider; write it as provider:model, such as ${hint || 'openai:gpt-5-mini'}`,
     );
   }
-  const found = findPrice(provider, name, book);
-  if (found !== null) return viewPrice(id, found, found.from === 'file' ? 'PERDURE_PRICES_FILE' : sourceOfTable());
+  if (name.trim() === '') {
+    throw new CommandError(EXIT.notFound, `${JSON.stringify(id)} names no model; write it as provider:model`);
+  }
+  if (SIMULATED.has(provider)) {
+    throw new CommandError(EXIT.notFound, `${JSON.stringify(id)} is simulated: nothing is charged for it`);
+  }
+  const found = findModelPrice({ env, prices: book }, provider, name);
+  if (found !== null) return viewPrice(id, found, SOURCES[found.from]);
   const ids = listPrices(book, 'all').map((each) => `${each.provider}:${each.name}`);
   const meant = suggest(id, ids);
   throw new CommandError(
@@ -47,16 +63,18 @@ function viewOf(id: string, book: PriceBook): PriceView {
   );
 }
 
-function sourceOfTable(): string {
-  return `${PRICE_TABLE.source}, fetched ${PRICE_TABLE.fetchedAt}`;
-}
+const SOURCES: Readonly<Record<FoundPrice['from'], string>> = {
+  file: 'PERDURE_PRICES_FILE',
+  table: `${PRICE_TABLE.source}, fetched ${PRICE_TABLE.fetchedAt}`,
+  ceiling: 'PERDURE_MODEL_CEILING_USD_PER_MTOK',
+};
 
 function formatView(view: PriceView): string {
   const { id, entry, now, periods, example, contextTokensMax: context, batchPerMille } = view;
   const facts = [
     ...(id.endsWith(`:${entry}`) ? [] : [`priced as ${entry}`]),
     ...(context === null ? [] : [`takes ${context.toLocaleString('en-US')} tokens`]),
-    ...(view.isCeiling ? ['a ceiling: the price is not known'] : []),
+    ...(view.isCeiling ? ['a ceiling: the price is not known'] : isFree(view) ? ['free of charge'] : []),
   ];
   return [
     `${oneLine(id)}${facts.length === 0 ? '' : ` (${facts.map(oneLine).join('; ')})`}`,
@@ -64,14 +82,19 @@ function formatView(view: PriceView): string {
     formatPeriod(now),
     ...periods.map((period) => `${oneLine(titleOf(period))}\n${formatPeriod(period)}`),
     `batch: ${batchPerMille === 1000 ? 'no discount is known' : `${batchPerMille / 10} % of these`}`,
-    `a call with ${example.inputTokens.toLocaleString('en-US')} tokens in and ${example.outputTokens} out: ${example.usd} USD`,
+    `a call with ${example.inputTokens.toLocaleString('en-US')} tokens in and ${example.outputTokens} out: ${example.usd} USD${batchPerMille === 1000 ? '' : `, ${example.batchUsd} in the batch lane`}`,
     `${view.version}, from ${oneLine(view.source)}`,
   ].join('\n');
 }
 
-function titleOf({ validFrom, hours }: PeriodView): string {
+/** Null would be a price that is not known: a 0 is one that is. */
+function isFree({ now: { usdPerMillion, usdPerRequest } }: PriceView): boolean {
+  return usdPerRequest === null && Object.values(usdPerMillion).every((usd) => Number(usd) === 0);
+}
+
+function titleOf({ validFrom, hours, isCeiling }: PeriodView): string {
   const when = [...(validFrom === null ? [] : [`from ${validFrom} on`]), ...(hours === null ? [] : [hours])];
-  return `${when.length === 0 ? 'otherwise' : when.join(', ')}:`;
+  return `${when.length === 0 ? 'otherwise' : when.join(', ')}${isCeiling ? ' (a ceiling)' : ''}:`;
 }
 
 /** Kinds as people call them, in the order of a bill. */

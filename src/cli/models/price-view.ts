@@ -1,4 +1,4 @@
-import { costOf, formatUsd, type TokenPrices } from '../../domain/model/price.ts';
+import { batchCostOf, costOf, formatUsd, isCeiling, type TokenPrices } from '../../domain/model/price.ts';
 import type { FoundPrice } from '../../domain/model/price-table.ts';
 import { type PriceRow, toModelPrice } from '../../domain/model/price-row.ts';
 import { NO_USAGE } from '../../domain/model/usage.ts';
@@ -11,6 +11,8 @@ export type PeriodView = {
   readonly validFrom: string | null;
   /** `16:30 to 00:30 UTC`; null: at all hours. */
   readonly hours: string | null;
+  /** The most that it can be: the price is not known. */
+  readonly isCeiling: boolean;
   readonly usdPerMillion: UsdPerMillion;
   readonly tiers: readonly { readonly inputTokensAbove: number; readonly usdPerMillion: UsdPerMillion }[];
   readonly usdPerRequest: string | null;
@@ -26,21 +28,26 @@ export type PriceView = {
   readonly contextTokensMax: number | null;
   readonly isCeiling: boolean;
   /** What holds now. */
-  readonly now: Omit<PeriodView, 'validFrom' | 'hours'>;
+  readonly now: Omit<PeriodView, 'validFrom' | 'hours' | 'isCeiling'>;
   /** All of them, where there are others than those of now. */
   readonly periods: readonly PeriodView[];
   /** Price of the batch lane relative to the others, in thousandths. */
   readonly batchPerMille: number;
   readonly version: string;
   readonly source: string;
-  readonly example: { readonly inputTokens: number; readonly outputTokens: number; readonly usd: string };
+  readonly example: {
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+    readonly usd: string;
+    readonly batchUsd: string;
+  };
 };
 
 /** A call of a usual size, to compare models by. */
 const EXAMPLE = { inputTokens: 1_000, outputTokens: 500 };
 
 /** Shows a price that was found. */
-export function viewPrice(id: string, { price, model, isCeiling }: FoundPrice, source: string): PriceView {
+export function viewPrice(id: string, { price, model }: FoundPrice, source: string): PriceView {
   const current = {
     usdPerMillion: viewTokens(price.base),
     tiers: price.tiers.map(({ inputTokensAbove, prices }) => ({ inputTokensAbove, usdPerMillion: viewTokens(prices) })),
@@ -51,13 +58,17 @@ export function viewPrice(id: string, { price, model, isCeiling }: FoundPrice, s
     id,
     entry: model.id,
     contextTokensMax: model.context ?? null,
-    isCeiling,
+    isCeiling: isCeiling(price),
     now: current,
     periods: model.rows.length < 2 ? [] : model.rows.map(viewPeriod),
     batchPerMille: Number(price.batchPerMille),
     version: price.version,
     source,
-    example: { ...EXAMPLE, usd: formatUsd(costOf(price, { ...NO_USAGE, ...EXAMPLE })) },
+    example: {
+      ...EXAMPLE,
+      usd: formatUsd(costOf(price, { ...NO_USAGE, ...EXAMPLE })),
+      batchUsd: formatUsd(batchCostOf(price, { ...NO_USAGE, ...EXAMPLE })),
+    },
   };
 }
 
@@ -66,6 +77,7 @@ function viewPeriod(row: PriceRow): PeriodView {
   return {
     validFrom: row.validFrom ?? null,
     hours: row.hours === undefined ? null : `${row.hours.map(clock).join(' to ')} UTC`,
+    isCeiling: row.isCeiling === true,
     usdPerMillion: viewTokens(base),
     tiers: tiers.map(({ inputTokensAbove, prices }) => ({ inputTokensAbove, usdPerMillion: viewTokens(prices) })),
     usdPerRequest: perRequest === undefined ? null : formatUsd(perRequest),

@@ -17,6 +17,10 @@ export type PriceRow = {
   /** Pico-dollars. */
   readonly perRequest?: number;
   readonly perWebSearch?: number;
+  /** Price of the batch lane relative to the base, in thousandths; left out: what the provider's costs. */
+  readonly batchPerMille?: number;
+  /** Nobody knows the price: this is the most that it can be. */
+  readonly isCeiling?: true;
 };
 
 /** A model in a table of prices. */
@@ -26,7 +30,7 @@ export type PricedModel = {
   readonly match?: MatchRule;
   /** Tokens of prompt and reply together, where that is known. */
   readonly context?: number;
-  /** The last that holds counts. */
+  /** The last that holds counts. Empty: listed, and what its tokens cost is not known. */
   readonly rows: readonly PriceRow[];
 };
 
@@ -45,16 +49,16 @@ function holdsAt({ validFrom, hours }: PriceRow, at: number): boolean {
   return to < from ? second >= from || second < to : second >= from && second < to;
 }
 
-/** Turns a row into the prices that costs are computed from. */
-export function toModelPrice(row: PriceRow, batchPerMille: bigint, version: string): ModelPrice {
-  const { perRequest, perWebSearch } = row;
+/** Turns a row into the prices that costs are computed from. The stamp of a ceiling says that it is one. */
+export function toModelPrice(row: PriceRow, providersBatch: bigint, version: string): ModelPrice {
+  const { perRequest, perWebSearch, batchPerMille: batch } = row;
   return {
     base: toTokenPrices(row.base),
     tiers: (row.tiers ?? []).map(({ above, prices }) => ({ inputTokensAbove: above, prices: toTokenPrices(prices) })),
     ...(perRequest === undefined ? {} : { perRequest: BigInt(perRequest) }),
     ...(perWebSearch === undefined ? {} : { perWebSearch: BigInt(perWebSearch) }),
-    batchPerMille,
-    version,
+    batchPerMille: batch === undefined ? providersBatch : BigInt(batch),
+    version: row.isCeiling === true ? `ceiling-${version}` : version,
   };
 }
 

@@ -28,13 +28,9 @@ export type OwnPrice = {
   /** Provider as in ids of models: the part before the colon. */
   readonly provider: string;
   readonly model: PricedModel;
-  /** Relative to the base, in thousandths; left out: what the provider's batch lane costs. */
-  readonly batchPerMille?: number;
-  /** The price is the most that it can be, and not what it is. */
-  readonly isCeiling: boolean;
 };
 
-/** Prices that a person has written down, which go before the table. */
+/** Prices that a person has written down, which go before the table. Of those that are for a name, the first that holds counts. */
 export type PriceFile = { readonly version: string; readonly prices: readonly OwnPrice[] };
 
 /** Where prices are looked up. */
@@ -48,9 +44,8 @@ export type PriceBook = {
 export type FoundPrice = {
   readonly price: ModelPrice;
   readonly model: PricedModel;
-  /** `file`: a person's. */
-  readonly from: 'file' | 'table';
-  readonly isCeiling: boolean;
+  /** `file`: a person's. `ceiling`: what any model without a price costs at most here. */
+  readonly from: 'file' | 'table' | 'ceiling';
 };
 
 /** The generated table. The compiler would otherwise have a type of its own for each of its rows. */
@@ -86,10 +81,8 @@ export function priceOfModel(provider: string, model: string, book: PriceBook = 
 /** Finds the price of a model, and where it comes from: a person's file, or the table. */
 export function findPrice(provider: string, model: string, book: PriceBook): FoundPrice | null {
   const names = spellings(model);
-  for (const name of names) {
-    const own = findOwn(book, provider, name);
-    if (own !== null) return own;
-  }
+  const own = findOwn(book, provider, names);
+  if (own !== null) return own;
   if (UNPRICED.has(provider)) return null;
   const list = listOf(provider);
   for (const name of names) {
@@ -100,34 +93,30 @@ export function findPrice(provider: string, model: string, book: PriceBook): Fou
 }
 
 /** Null also where the prices of the file begin later. */
-function findOwn(book: PriceBook, provider: string, name: string): FoundPrice | null {
-  const own = book.file?.prices.find((each) => each.provider === provider && isFor(each.model, name));
-  return own === undefined ? null : ownPrice(book, own);
+function findOwn(book: PriceBook, provider: string, names: readonly string[]): FoundPrice | null {
+  for (const own of book.file?.prices ?? []) {
+    const isAsked = own.provider === provider && names.some((name) => isFor(own.model, name));
+    const found = isAsked ? ownPrice(book, own) : null;
+    if (found !== null) return found;
+  }
+  return null;
 }
 
-function ownPrice(
-  { file, now }: PriceBook,
-  { provider, model, batchPerMille, isCeiling }: OwnPrice,
-): FoundPrice | null {
+function ownPrice({ file, now }: PriceBook, { provider, model }: OwnPrice): FoundPrice | null {
   const row = rowAt(model.rows, now());
   if (row === null) return null;
-  const batch = batchPerMille === undefined ? batchPerMilleOf(listOf(provider)) : BigInt(batchPerMille);
-  return { price: toModelPrice(row, batch, file?.version ?? ''), model, from: 'file', isCeiling };
+  return { price: toModelPrice(row, batchPerMilleOf(listOf(provider)), file?.version ?? ''), model, from: 'file' };
 }
 
 /** Where no price of a list holds yet, its first one is taken. */
 function tablePrice({ now }: PriceBook, list: string, model: PricedModel): FoundPrice | null {
   const row = rowAt(model.rows, now()) ?? model.rows[0];
   if (row === undefined) return null;
-  return {
-    price: toModelPrice(row, batchPerMilleOf(list), PRICE_TABLE.version),
-    model,
-    from: 'table',
-    isCeiling: false,
-  };
+  return { price: toModelPrice(row, batchPerMilleOf(list), PRICE_TABLE.version), model, from: 'table' };
 }
 
-function listOf(provider: string): string {
+/** Names the list of a provider: our names of providers are not all the table's. */
+export function listOf(provider: string): string {
   return Object.hasOwn(LISTS, provider) ? (LISTS[provider] ?? provider) : provider;
 }
 
@@ -145,7 +134,7 @@ export function listPrices(book: PriceBook, scope: 'ours' | 'all'): readonly Lis
   const listed = PRICE_TABLE.providers
     .filter(({ id }) => scope === 'all' || OUR_LISTS.has(id))
     .flatMap(({ id, models }) => models.map((model) => ({ provider: ourName(id), list: id, model })))
-    .filter(({ provider, model }) => findOwn(book, provider, nameOf(model).toLowerCase()) === null)
+    .filter(({ provider, model }) => findOwn(book, provider, spellings(nameOf(model))) === null)
     .map(({ provider, list, model }) => ({ provider, found: tablePrice(book, list, model) }));
   return [...own, ...listed].flatMap(({ provider, found }) =>
     found === null ? [] : [{ provider, name: nameOf(found.model), found }],
@@ -174,31 +163,33 @@ export function isPriceProvider(word: string): boolean {
   return Object.hasOwn(LISTS, word) || UNPRICED.has(word) || PRICE_TABLE.providers.some(({ id }) => id === word);
 }
 
-/** Looks through a list, and through those that hold where it is silent. */
+/** Looks through a list, and then through those that hold where it is silent. The first entry that is for a name counts. */
 function findListed(list: string, name: string): PricedModel | undefined {
-  const provider = PRICE_TABLE.providers.find(({ id }) => id === list);
-  const model = provider?.models.find((each) => isFor(each, name));
-  if (model !== undefined) return model;
-  for (const other of provider?.fallback ?? []) {
-    const fallen = findListed(other, name);
-    if (fallen !== undefined) return fallen;
+  const own = PRICE_TABLE.providers.find(({ id }) => id === list);
+  for (const each of [list, ...(own?.fallback ?? [])]) {
+    const provider = PRICE_TABLE.providers.find(({ id }) => id === each);
+    const model = provider?.models.find((candidate) => isFor(candidate, name));
+    if (model !== undefined) return model;
   }
   return undefined;
 }
 
-/** Some entries stand under an id that nobody can call; the first name of their rule can be. */
-function nameOf(model: PricedModel): string {
-  const { id, match } = model;
-  return match === undefined || matches(match, id.toLowerCase()) ? id : (literalOf(match) ?? id);
+/** Some entries stand under an id that nobody can call, as `regional.…` for a model in its region; then the first name of their rule can be. */
+function nameOf({ id, match }: PricedModel): string {
+  const name = id.replace(/^regional\./, '');
+  return match === undefined || matches(match, name.toLowerCase()) ? name : (literalOf(match) ?? id);
 }
 
 function isFor({ id, match }: PricedModel, name: string): boolean {
   return matches(match ?? { equals: id }, name);
 }
 
+/** Google also takes a model's name as that of a resource. */
+const RESOURCE = /^(?:publishers\/google\/)?models\//;
+
 /** A date may be written with or without dashes, and a model of a day costs what the model costs, unless a list knows better. */
 function spellings(model: string): readonly string[] {
-  const name = model.toLowerCase().trim();
+  const name = model.toLowerCase().trim().replace(RESOURCE, '');
   if (name === '') return [];
   const dashed = name.replace(/-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)/g, '-$1-$2-$3');
   return [...new Set([name, dashed, dashed.replace(/-\d{4}-\d{2}-\d{2}$/, '')])];
@@ -213,5 +204,5 @@ export function simulatedPrice(): ModelPrice {
 /** Prices every kind of token alike: the most that a person says a model without a price costs, in USD per million tokens. */
 export function ceilingPrice(usdPerMillion: number): ModelPrice {
   const each = Math.round(usdPerMillion * 1e6);
-  return toModelPrice({ base: { input: each, output: each } }, 1000n, `ceiling-${usdPerMillion}`);
+  return toModelPrice({ base: { input: each, output: each }, isCeiling: true }, 1000n, String(usdPerMillion));
 }

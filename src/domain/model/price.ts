@@ -70,6 +70,22 @@ export function costParts(price: ModelPrice, usage: Usage): CostParts {
   };
 }
 
+/**
+ * What a call costs in its provider's batch lane. The lane is cheaper by the token; a request and a search cost what they always do. Parts of a
+ * pico-dollar are rounded up.
+ */
+export function batchCostOf(price: ModelPrice, usage: Usage): bigint {
+  const { input, output, other } = costParts(price, usage);
+  return ((input + output) * price.batchPerMille + PER_MILLE - 1n) / PER_MILLE + other;
+}
+
+const PER_MILLE = 1000n;
+
+/** Tells whether a price is the most that a model can cost, because nobody knows what it does cost. Its stamp says so. */
+export function isCeiling({ version }: ModelPrice): boolean {
+  return version.startsWith('ceiling-');
+}
+
 /** What a reply costs: what it used or, where its provider did not say that, the most that it can cost. */
 export function costOfReply(
   price: ModelPrice,
@@ -142,10 +158,12 @@ function sumOf(shares: readonly Share[]): number {
   return shares.reduce((sum, { tokens }) => sum + tokens, 0);
 }
 
+/** A kind without a price of its own takes no token from one that has one: sound that was thought of costs what sound costs. */
 function charge(whole: number, plain: bigint, shares: readonly Share[]): bigint {
   let left = whole;
   let cost = 0n;
   for (const { tokens, price = plain } of shares) {
+    if (price === plain) continue;
     const taken = Math.min(left, Math.max(0, tokens));
     left -= taken;
     cost += BigInt(taken) * price;

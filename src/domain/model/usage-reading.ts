@@ -1,6 +1,6 @@
 import { type MatchRule, matches } from './match-rule.ts';
 import extractors from './usage-extractors.generated.json' with { type: 'json' };
-import { detailsOf, isPossible, type Usage, type UsageDetail } from './usage.ts';
+import { detailsOf, type Usage, type UsageDetail } from './usage.ts';
 
 /** Tokens by the words of the table of prices: `input_tokens`, `cache_read_tokens`, `output_audio_tokens`. */
 export type TokenCounts = { readonly [kind: string]: number };
@@ -27,6 +27,29 @@ export function usageExtractor(provider: string, api: string): UsageExtractor | 
 }
 
 /**
+ * Finds how a reply says its usage: in the way of the interface that is named, else in the way that reads the most of what is there. Who has no
+ * way of its own speaks as OpenAI does. Null when nothing can be read.
+ */
+export function findExtractor(provider: string, api: string | undefined, body: unknown): UsageExtractor | null {
+  const named = usageExtractor(provider, api?.toLowerCase() ?? '');
+  if (named !== null) return named;
+  for (const speaker of [provider, 'openai']) {
+    const ranked = EXTRACTORS.filter((each) => each.provider === speaker && readTokenCounts(each, body) !== null)
+      .map((extractor) => ({ extractor, found: foundIn(extractor, body) }))
+      .toSorted((a, b) => b.found - a.found);
+    if (ranked[0] !== undefined) return ranked[0].extractor;
+  }
+  return null;
+}
+
+/** Counts the places where a reply has what an interface says. */
+function foundIn({ root, reads }: UsageExtractor, body: unknown): number {
+  const usage = root.reduce(memberOf, body);
+  const places = new Map(reads.map(({ path }) => [JSON.stringify(path), path]));
+  return [...places.values()].filter((path) => typeof path.reduce(follow, usage) === 'number').length;
+}
+
+/**
  * Reads what a provider's reply says of tokens, whether or not it can be. Null when what must be there is not, and when there is no usage.
  *
  * @param body The reply as the provider wrote it, parsed.
@@ -35,14 +58,14 @@ export function readTokenCounts({ root, reads }: UsageExtractor, body: unknown):
   return countIn(reads, root.reduce(memberOf, body));
 }
 
-/** Reads the object that holds the usage itself, as the provider wrote it. */
+/** Reads the object that holds the usage itself, as the provider wrote it. A count that is there and is no number is NaN: it cannot be believed, and is not 0. */
 export function countIn(reads: UsageExtractor['reads'], usage: unknown): TokenCounts | null {
   if (!isObject(usage)) return null;
   const counts: Record<string, number> = {};
   for (const { path, to, required = false } of reads) {
     const value = path.reduce(follow, usage);
-    if (typeof value === 'number') {
-      counts[to] = (counts[to] ?? 0) + value;
+    if (value !== undefined && value !== null) {
+      counts[to] = (counts[to] ?? 0) + (typeof value === 'number' ? value : Number.NaN);
     } else if (required) return null;
   }
   return Object.keys(counts).length === 0 ? null : counts;
@@ -78,13 +101,10 @@ export function usageOf(counts: TokenCounts): Usage {
   };
 }
 
-/** Reads the usage of a whole reply. Null where it is not said, or cannot be. */
-export function readUsage(provider: string, api: string, body: unknown): Usage | null {
-  const extractor = usageExtractor(provider, api);
-  const counts = extractor === null ? null : readTokenCounts(extractor, body);
-  if (counts === null) return null;
-  const usage = usageOf(counts);
-  return isPossible(usage) ? usage : null;
+/** Reads what a reply calls the total of its tokens; undefined where it says none. */
+export function readTotal({ root }: UsageExtractor, body: unknown): unknown {
+  const usage = root.reduce(memberOf, body);
+  return memberOf(usage, 'total_tokens') ?? memberOf(usage, 'totalTokenCount');
 }
 
 function follow(value: unknown, step: Step): unknown {

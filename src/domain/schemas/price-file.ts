@@ -43,6 +43,10 @@ const modelField = objectField({
       objectField({ inputTokensAbove: wholeField(1, 'must be a whole number above 0'), usdPerMillion: pricesField }),
       'must be a list',
     )
+    .refine(
+      (tiers) => new Set(tiers.map(({ inputTokensAbove }) => inputTokensAbove)).size === tiers.length,
+      'must have each inputTokensAbove once',
+    )
     .optional(),
   usdPerRequest: usdField.optional(),
   usdPerWebSearch: usdField.optional(),
@@ -52,10 +56,15 @@ const modelField = objectField({
     /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/,
     'must be a day as 2026-03-13',
   ).optional(),
-}).refine(
-  ({ usdPerMillion, ceilingUsdPerMillion }) => (usdPerMillion === undefined) !== (ceilingUsdPerMillion === undefined),
-  'must have either usdPerMillion or ceilingUsdPerMillion',
-);
+})
+  .refine(
+    ({ usdPerMillion, ceilingUsdPerMillion }) => (usdPerMillion === undefined) !== (ceilingUsdPerMillion === undefined),
+    'must have either usdPerMillion or ceilingUsdPerMillion',
+  )
+  .refine(
+    ({ tiers, ceilingUsdPerMillion }) => tiers === undefined || ceilingUsdPerMillion === undefined,
+    'must have no tiers beside ceilingUsdPerMillion, which holds for every number of tokens',
+  );
 
 /** The file that `PERDURE_PRICES_FILE` names. */
 export const priceFileSchema = objectField({

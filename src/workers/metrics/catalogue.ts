@@ -50,6 +50,11 @@ export const METRICS = {
     help: 'Calls to models whose price nobody knows. Without a ceiling they are refused.',
     labels: ['model', 'ceiling'],
   },
+  perdure_model_prices_age_seconds: {
+    type: 'gauge',
+    help: 'Time since the data of the table of prices was fetched.',
+    labels: [],
+  },
   perdure_model_breaker_changes_total: {
     type: 'counter',
     help: 'Times that a call of this process opened or closed the breaker of a model.',

@@ -4,6 +4,8 @@ import type { UnknownPrice } from '../../activities/model/watch-prices.ts';
 import type { OnFallback } from '../../activities/model/routing/create-routing.ts';
 import type { OnBreaker } from '../../activities/model/routing/process-breakers.ts';
 import type { RateLimits } from '../../activities/model/rate-limit.ts';
+import { dayStart } from '../../domain/model/calendar.ts';
+import { PRICE_TABLE } from '../../domain/model/price-table.ts';
 import type { ListenAddress } from '../../runtime/config.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { OnBudgetWarned } from '../../stores/charge-calls.ts';
@@ -116,6 +118,7 @@ function refreshFrom({ poolUse }: ProcessSetup): (metrics: Metrics) => void {
     metrics.set('perdure_database_connections', {}, total);
     metrics.set('perdure_database_connections_idle', {}, idle);
     metrics.set('perdure_database_waiting', {}, waiting);
+    metrics.set('perdure_model_prices_age_seconds', {}, (Date.now() - dayStart(PRICE_TABLE.fetchedAt)) / 1_000);
     const late = countLateBeats();
     metrics.count('perdure_heartbeats_late_total', {}, late - counted);
     counted = late;

@@ -146,22 +146,10 @@ describe('normaliseUsage', () => {
       'groq',
     ],
     [
-      'xAI, whose reasoning is beside the completion',
-      'openai-chat',
-      { prompt_tokens: 10, completion_tokens: 78, completion_tokens_details: { reasoning_tokens: 64 } },
+      'xAI, whose reasoning is inside, and beside where its total says so',
+      'openai-responses',
+      { input_tokens: 10, output_tokens: 78, total_tokens: 152, output_tokens_details: { reasoning_tokens: 64 } },
       { inputTokens: 10, outputTokens: 142, reasoningTokens: 64 },
-      'xai',
-    ],
-    [
-      'xAI, should it be inside by the total',
-      'openai-chat',
-      {
-        prompt_tokens: 10,
-        completion_tokens: 78,
-        total_tokens: 88,
-        completion_tokens_details: { reasoning_tokens: 64 },
-      },
-      { inputTokens: 10, outputTokens: 78, reasoningTokens: 64 },
       'xai',
     ],
     [
@@ -182,6 +170,24 @@ describe('normaliseUsage', () => {
       { inputTokens: 10, outputTokens: 72, reasoningTokens: 64 },
     ],
     [
+      'a server that says the thoughts in the total alone',
+      'openai-chat',
+      { prompt_tokens: 10, completion_tokens: 5, total_tokens: 515 },
+      { inputTokens: 10, outputTokens: 505, reasoningTokens: 500 },
+    ],
+    [
+      'Google, should the total say more than the parts',
+      'google',
+      { promptTokenCount: 10, candidatesTokenCount: 5, totalTokenCount: 515 },
+      { inputTokens: 10, outputTokens: 505, reasoningTokens: 500 },
+    ],
+    [
+      'a total that is less than its parts',
+      'openai-chat',
+      { prompt_tokens: 10, completion_tokens: 5, total_tokens: 10 },
+      { inputTokens: 10, outputTokens: 5 },
+    ],
+    [
       'details that are null',
       'openai-chat',
       { prompt_tokens: 10, completion_tokens: 8, prompt_tokens_details: null, completion_tokens_details: null },
@@ -195,6 +201,20 @@ describe('normaliseUsage', () => {
   it('takes the cache that only the package knows, as DeepSeek names it otherwise', () => {
     const told = usage({ input: 100, output: 5, read: 70 }, { prompt_tokens: 100, completion_tokens: 5 });
     assert.equal(normaliseUsage('openai-chat', told, 'deepseek')?.cacheReadTokens, 70);
+  });
+
+  it('takes the cache that Mistral names otherwise, and does not believe more of it than was read', () => {
+    const raw = { prompt_tokens: 100, completion_tokens: 5, num_cached_tokens: 70 };
+    assert.equal(normaliseUsage('mistral', usage({ input: 100, output: 5, read: 70 }, raw))?.cacheReadTokens, 70);
+    assert.equal(normaliseUsage('mistral', usage({ input: 100, output: 5, read: 170 }, raw)), null);
+    assert.equal(normaliseUsage('simulated', usage({ input: 100, output: 5, read: 170 })), null);
+  });
+
+  it('does not believe a part that is no number, even where the package does without it', () => {
+    const raw = { input_tokens: 10, cache_creation_input_tokens: '300', output_tokens: 5 };
+    assert.equal(readRaw('anthropic', raw), null);
+    const cached = { prompt_tokens: 10, completion_tokens: 5, prompt_tokens_details: { cache_write_tokens: '3' } };
+    assert.equal(normaliseUsage('openai-chat', usage({ input: 10, output: 5 }, cached)), null);
   });
 
   it('takes the larger whole, where the package adds what is beside the totals', () => {

@@ -1,7 +1,7 @@
 // Goal: a call costs what the provider's price list says, to the last digit, at the time of the call, and an unknown model has no price.
 // Method: known calls, the generated file against the package that it is made from, and that package's own prices as an oracle.
 import assert from 'node:assert/strict';
-import { calcPrice, findProvider } from '@pydantic/genai-prices';
+import { calcPrice, findProvider, waitForUpdate } from '@pydantic/genai-prices';
 import { generateTables } from '../../../scripts/prices/generate-tables.ts';
 import { dayStart } from '../../../src/domain/model/calendar.ts';
 import {
@@ -74,6 +74,40 @@ describe('the price table', () => {
   it('has no price for a model that is listed without one', () => {
     assert.ok(findProvider({ providerId: 'openai' })?.models.some(({ id }) => id === 'whisper-1'));
     assert.equal(priceOfModel('openai', 'whisper-1'), null);
+  });
+
+  it('costs nothing where the seller says that it is free of charge, and is unknown where nobody says anything', () => {
+    for (const [provider, name] of [
+      ['openrouter', 'meta-llama/llama-3.3-70b-instruct:free'],
+      ['mistral', 'devstral-small:free'],
+      ['google', 'gemma-3-27b-it'],
+      ['google', 'models/gemma-4-31b-it'],
+    ] as const) {
+      const { base, version } = price(name, provider);
+      assert.deepEqual([base.input, base.output, version], [0n, 0n, PRICE_TABLE.version], name);
+    }
+    for (const [provider, name] of [
+      ['openrouter', 'google/lyria-3-pro-preview'],
+      // Its rule is for every name with the word in it: on a server of one's own it would be free.
+      ['openai-compatible', 'my-moderation-model'],
+      ['azure', 'my-moderation-deployment'],
+      ['cerebras', 'qwen-3-coder-480b'],
+      ['openrouter', 'nobody/knows-it:free'],
+    ] as const) {
+      assert.equal(priceOfModel(provider, name), null, name);
+    }
+  });
+
+  it('keeps in its lists what has no price, so that no other entry is taken for it', async () => {
+    const source = (await waitForUpdate()) ?? [];
+    for (const { id, models } of PRICE_TABLE.providers) {
+      const theirs = source.find((each) => each.id === id)?.models.map((each) => each.id);
+      assert.deepEqual(
+        models.map((each) => each.id),
+        theirs,
+      );
+    }
+    assert.equal(PRICE_TABLE.providers.length, source.length);
   });
 
   it('finds the lists of all providers by our names', () => {
