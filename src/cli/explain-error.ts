@@ -1,5 +1,6 @@
 import { InvalidInput, MessageRejected, RunNotFound, ScheduleExists, ScheduleNotFound } from '../client/index.ts';
 import { ConfigurationError } from '../runtime/config.ts';
+import { ModelUnavailable } from '../activities/model/model-errors.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import { inWordsOfPeople } from './words-of-people.ts';
 
@@ -19,6 +20,7 @@ export function explainError(error: unknown): Explanation {
   if (error instanceof CommandError) return { message: error.message, exitCode: error.exitCode };
   if (error instanceof InvalidInput) return { message: inWordsOfPeople(error.message), exitCode: EXIT.usage };
   if (error instanceof ConfigurationError) return { message: error.message, exitCode: EXIT.usage };
+  if (error instanceof ModelUnavailable) return { message: `${error.message}. ${error.mend}`, exitCode: EXIT.usage };
   if (error instanceof RunNotFound) return { message: error.message, exitCode: EXIT.notFound };
   if (error instanceof MessageRejected) return { message: inWordsOfPeople(error.message), exitCode: EXIT.conflict };
   if (error instanceof ScheduleNotFound) return { message: error.message, exitCode: EXIT.notFound };

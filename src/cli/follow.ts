@@ -2,6 +2,7 @@ import type { RunHandle, RunProgress, RunReader } from '../client/index.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { Cli } from './cli.ts';
 import { formatBlocked, formatDeferredCall, formatPendingApproval, formatUnknownEffect } from './format/run.ts';
+import { formatTopUpWait } from './format/next-steps.ts';
 import { formatEntry } from './format/timeline.ts';
 import { formatDuration, oneLine } from './format/units.ts';
 import { spellCommand } from './spell-command.ts';
@@ -53,13 +54,25 @@ async function describePhase(
   if (phase === 'blocked' && unknown !== undefined) return formatUnknownEffect(unknown);
   const approvals = await reader.approvals(null, { agentRunId: handle.id, state: 'pending' });
   if (approvals.length > 0) return approvals.map(formatPendingApproval).join('\n');
-  const pending = await handle.pending().catch(() => []);
-  const [question] = pending.flatMap((each) => (each.kind === 'question' ? [each.question] : []));
+  const heard = await handle.pending().catch(() => null);
+  const [question] = (heard ?? []).flatMap((each) => (each.kind === 'question' ? [each.question] : []));
   const deferred = await reader.deferredCalls(null, { agentRunId: handle.id, state: 'waiting' });
   if (question === undefined && deferred.length > 0) return deferred.map(formatDeferredCall).join('\n');
+  const topUp = question === undefined ? await topUpWait({ id: handle.id, isHeard: heard !== null }, reader) : null;
+  if (topUp !== null) return topUp;
   const last = isLive === true ? 'waits for a person' : null;
   const words = question === undefined ? (last ?? (await lastWords(handle))) : `asks: ${oneLine(question)}`;
   return `${words}\n  ${spellCommand(`run send ${handle.id} "your answer"`)}`;
+}
+
+async function topUpWait(
+  { id, isHeard }: { readonly id: string; readonly isHeard: boolean },
+  reader: RunReader,
+): Promise<string | null> {
+  const tenant = await reader.findTenant(id);
+  const run = tenant === null ? null : await reader.run(tenant, id);
+  if (tenant === null || run === null) return null;
+  return formatTopUpWait({ ...run, isHeard }, await reader.timeline(tenant, id));
 }
 
 /** A conversation that waits has said something; a run that waits for a top-up may have not. */

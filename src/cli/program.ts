@@ -27,6 +27,7 @@ import { addRunTail } from './commands/run-tail.ts';
 import { addToolComplete } from './commands/tool-complete.ts';
 import { addToolLs } from './commands/tool-ls.ts';
 import { addSchedule } from './commands/schedule.ts';
+import { respell } from './spell-command.ts';
 
 /** Builds the command line. Commands set `ending.exitCode` when they end with another code than 0. */
 export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
@@ -37,8 +38,8 @@ export function createProgram(cli: Cli, ending: { exitCode: number }): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({
-      writeOut: (text) => cli.print(text.trimEnd()),
-      writeErr: (text) => cli.say(text.trimEnd()),
+      writeOut: (text) => cli.print(respell(text.trimEnd(), cli.env)),
+      writeErr: (text) => cli.say(respell(text.trimEnd(), cli.env)),
     })
     .addHelpText(
       'after',

@@ -4,6 +4,7 @@ import { EXIT } from './exit.ts';
 import { explainError } from './explain-error.ts';
 import { closeTelemetry } from './open-telemetry.ts';
 import { createProgram } from './program.ts';
+import { respell } from './spell-command.ts';
 
 /**
  * Runs one command and gives its exit code. No stack trace reaches the person, unless `--verbose` or `PERDURE_DEBUG` asks for it.
@@ -19,7 +20,7 @@ export async function runCli(parameters: readonly string[], cli: Cli): Promise<n
     // Commander has said what is wrong, or printed the help or the version that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const { message, exitCode } = explainError(error);
-    cli.say(`error: ${message}`);
+    cli.say(`error: ${respell(message, cli.env)}`);
     if (isVerbose(parameters, cli)) cli.say(detailsOf(error));
     return exitCode;
   } finally {

@@ -13,7 +13,16 @@ export function spellCommand(words: string, env: NodeJS.ProcessEnv = process.env
   return `${isScript ? 'npm run perdure --' : 'perdure'} ${words}`;
 }
 
-/** Spells the commands in a text that a worker wrote, which cannot know how people start the command line here. */
+/** Nouns and verbs that follow the name of the program. */
+const WORDS =
+  'agent|approve|budget|chat|completion|dev|doctor|effect|limits|models|replay|run|schedule|tool|\\[options\\]';
+
+const COMMANDS = new RegExp(`(?<!npx )\\bperdure (?=(?:${WORDS})(?![\\w-]))`, 'g');
+
+/**
+ * Spells the commands in a text whose writer cannot know how people start the command line here: a worker's, the client library's, the help's.
+ * Spelling twice is spelling once.
+ */
 export function respell(text: string, env: NodeJS.ProcessEnv = process.env): string {
-  return text.replaceAll(/\bperdure (?=(?:run|effect|approve|agent|budget) [a-z])/g, spellCommand('', env));
+  return text.replaceAll(COMMANDS, spellCommand('', env));
 }

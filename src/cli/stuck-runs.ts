@@ -3,6 +3,7 @@ import { type CommandContext, type CommonOptions, printData } from './command.ts
 import { formatTable } from './format/table.ts';
 import { formatDuration, oneLine } from './format/units.ts';
 import { withRuns } from './open-runs.ts';
+import { respell } from './spell-command.ts';
 
 type StuckOptions = CommonOptions & { readonly tenant?: string; readonly agent?: string; readonly limit: number };
 
@@ -45,6 +46,6 @@ function formatStuck(runs: readonly StuckRun[]): string {
       run.reason,
     ]),
   );
-  const details = runs.map(({ id, detail, mend }) => `${id}\n  ${oneLine(detail).slice(0, 300)}\n  ${mend}`);
+  const details = runs.map(({ id, detail, mend }) => `${id}\n  ${oneLine(detail).slice(0, 300)}\n  ${respell(mend)}`);
   return [table, ...details].join('\n\n');
 }

@@ -133,7 +133,7 @@ describe('command line: budget', function () {
     const listed = await perdure('budget', 'held', '--tenant', tenant);
     assert.match(
       listed.out,
-      /1 reservation hold at most 0\.\d+ USD, 1 of runs that have ended: they count on every account/,
+      /1 reservation holds at most 0\.\d+ USD, 1 of runs that have ended: they count on every account/,
     );
     const [held] = JSON.parse((await perdure('budget', 'held', '--tenant', tenant, '--json')).out) as [
       { readonly id: string },
@@ -158,6 +158,7 @@ describe('command line: budget', function () {
       [['set', 'tenant', 'acme', '--usd', '1', '--per', 'year'], 2, /day, month, total/],
       [['top-up', 'tenant', `${platform.tenant}-none`, '--usd', '1'], 5, /has no such cap/],
       [['show', 'tenant', `${platform.tenant}-none`], 4, /nothing is known of tenant/],
+      [['show', 'user', 'nobody'], 4, /nothing is known of user nobody in tenant default \(--tenant names another\)/],
       [['show', 'conversation', 'nothing'], 4, /no run nothing of a conversation/],
       [['settle', 'nothing', '--free', '--reason', 'x'], 4, /there is no reservation nothing/],
     ];

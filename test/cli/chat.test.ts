@@ -57,6 +57,13 @@ describe('perdure chat', function () {
     assert.match(third.said, /the conversation talk is over \(cancelled: that is all\)/);
   });
 
+  it('names the tenant of a conversation to whoever goes on with it', async () => {
+    const talk = ['--conversation', 'elsewhere', '--tenant', 'acme'] as const;
+    const { said } = await chat([lookUp], ...talk);
+    assert.match(said, /Go on: .*chat support --conversation elsewhere --tenant acme$/);
+    assert.match((await chat(['/stop'], ...talk)).said, /^conversation elsewhere goes on/);
+  });
+
   it('lets the person reject a call, and approve one', async () => {
     const rejected = await chat([refund, 'Do it!', '/reject', '/reject Send a photo first.', '/approve', '/exit']);
     assert.equal(rejected.exitCode, 0, rejected.said);

@@ -1,9 +1,12 @@
 // Goal: the doctor finds what is wrong, says what to do, and ends with 1 only when something cannot work.
 // Method: real servers in good and in bad order, folders where nothing runs, and the judgements by tables.
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { examineNode, judgeDisk } from '../../src/cli/doctor/examine-machine.ts';
+import { judgeBudgets, judgeHeld, judgeRates } from '../../src/cli/doctor/examine-money.ts';
+import { judgeRuns } from '../../src/cli/doctor/examine-runs.ts';
 import { judgePartitions, judgeSchema, ownMigrations } from '../../src/cli/doctor/examine-postgres.ts';
 import { judgeAttributes } from '../../src/cli/doctor/examine-temporal.ts';
 import type { Finding } from '../../src/cli/doctor/finding.ts';
@@ -50,6 +53,10 @@ describe('perdure doctor', function () {
     assert.match(messages['database'] ?? '', /^PostgreSQL \d+\.\d+, doctor_good at port \d+$/);
     assert.equal(messages['schema'], `up to date (${ownMigrations().at(-1)})`);
     assert.equal(messages['partitions'], '9 weeks ahead');
+    assert.deepEqual(
+      ['runs', 'held money', 'budgets', 'rate limits'].map((subject) => messages[subject]),
+      ['none is blocked', 'nothing is held', 'no cap above the run', 'none was asked for'],
+    );
     assert.match(messages['model'] ?? '', /^openai:gpt-5-mini, key from OPENAI_API_KEY, priced by genai-prices-/);
     assert.doesNotMatch(JSON.stringify(findings), /not-shown/);
   });
@@ -143,9 +150,55 @@ describe('perdure doctor', function () {
     });
   }
 
+  it('looks at every model of an agent: without one of a tier runs cannot go on, without a fallback they can', async () => {
+    const folder = join(await testFolder(), 'agents');
+    mkdirSync(join(folder, 'tiers'), { recursive: true });
+    writeFileSync(
+      join(folder, 'tiers', 'agent.ts'),
+      `import { defineAgent } from '${join(ROOT, 'src/authoring/index.ts')}';
+export const agent = defineAgent({
+  name: 'tiers', owner: 'tests', purpose: 'Has three models.',
+  requirements: { latencyP95Ms: 10_000, costPerRunUsd: 0.05 },
+  instructions: 'Answer.', tools: [],
+  models: {
+    standard: { ...${choice('openai:gpt-5-mini')}, fallbacks: [${choice('groq:unheard-of')}] },
+    strong: ${choice('anthropic:claude-sonnet-4-5')},
+  },
+});
+`,
+    );
+    const { findings } = await doctor({ ...good, OPENAI_API_KEY: 'k', GROQ_API_KEY: 'k', PERDURE_AGENTS_DIR: folder });
+    const judged = findings.filter(({ subject }) => subject === 'model');
+    assert.deepEqual(
+      judged.map(({ status, message }) => `${status} ${message.split(/[,:]? (?:key|ANTHROPIC|has)/)[0]}`),
+      ['ok openai:gpt-5-mini', 'fail anthropic:claude-sonnet-4-5', 'warn fallback groq:unheard-of'],
+    );
+  });
+
   describe('judges', () => {
     const [first = '', ...others] = Object.entries(requiredSearchAttributes());
     const attributes = Object.fromEntries(others);
+    const held = {
+      tenant: 'acme',
+      id: 'r',
+      runId: 'run',
+      agent: 'a',
+      turn: 1,
+      state: 'held',
+      model: 'openai:gpt-5',
+      worstPico: 5n,
+      worstTokens: 5,
+      openedAt: new Date(),
+      hasEnded: true,
+    };
+    const rate = {
+      credential: 'openai-1',
+      subject: 'openai',
+      limit: { windowMs: 60_000, requests: 2, tokens: null },
+      used: { requests: 1, tokens: 0 },
+      usedAt: new Date(),
+      waiting: [],
+    };
     for (const [what, finding, status] of [
       ['the Node that npm brings', examineNode('24.21.0'), 'ok'],
       ['an older Node', examineNode('22.4.0'), 'fail'],
@@ -158,10 +211,19 @@ describe('perdure doctor', function () {
       ['this week only', judgePartitions(100, 100), 'warn'],
       ['no week', judgePartitions(null, 100), 'fail'],
       ['nine weeks', judgePartitions(109, 100), 'ok'],
+      ['no blocked run', judgeRuns([])[0], 'ok'],
+      ['blocked runs', judgeRuns([{ cause: 'model-quota', runs: 2 }])[0], 'warn'],
+      ['nothing held', judgeHeld([]), 'ok'],
+      ['a call of unknown cost', judgeHeld([held]), 'warn'],
+      ['no call that waits', judgeRates([rate])[0], 'ok'],
+      ['calls that wait', judgeRates([{ ...rate, waiting: [{ tenant: 'acme', weight: 1, calls: 2 }] }])[0], 'warn'],
+      ['no caps', judgeBudgets([])[0], 'ok'],
+      ['a cap that is far', judgeBudgets([account(79n)])[0], 'ok'],
+      ['a cap that is near', judgeBudgets([account(80n)])[0], 'warn'],
       ['a missing attribute', judgeAttributes('n', attributes), 'fail'],
       ['an attribute of another type', judgeAttributes('n', { ...attributes, [first[0] ?? '']: 'Int' }), 'fail'],
     ] as const) {
-      it(`${what}: ${status}`, () => assert.equal(finding.status, status, finding.message));
+      it(`${what}: ${status}`, () => assert.equal(finding?.status, status, finding?.message));
     }
   });
 
@@ -175,6 +237,29 @@ describe('perdure doctor', function () {
     return Object.assign(new URL(servers.postgres.url), { pathname: `/${name}` }).href;
   }
 });
+
+/** Writes a choice of a model as an agent's file has it. */
+function choice(id: string): string {
+  return `{ id: '${id}', outputTokensMax: 500, contextTokensMax: 128_000 }`;
+}
+
+/** An account with a cap of 100 pico-dollars. */
+function account(spentPico: bigint) {
+  return {
+    tenant: 'acme',
+    kind: 'tenant' as const,
+    id: 'acme',
+    period: 'day' as const,
+    endsAt: new Date(),
+    isWarned: false,
+    capPico: 100n,
+    capTokens: null,
+    spentPico,
+    spentTokens: 1n,
+    heldPico: 0n,
+    heldTokens: 0n,
+  };
+}
 
 function messageOf(findings: readonly Finding[], subject: string): string {
   return findings.find((finding) => finding.subject === subject)?.message ?? '';

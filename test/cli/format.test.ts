@@ -2,6 +2,7 @@
 // Method: tables of values.
 import assert from 'node:assert/strict';
 import { InvalidInput, MessageRejected, RunNotFound } from '../../src/client/index.ts';
+import { ModelUnavailable } from '../../src/activities/model/model-errors.ts';
 import { CommandError, EXIT } from '../../src/cli/exit.ts';
 import { explainError } from '../../src/cli/explain-error.ts';
 import { formatCacheShare, formatOutcome, formatStanding } from '../../src/cli/format/run.ts';
@@ -100,13 +101,31 @@ describe('command line: words', () => {
     );
   });
 
+  for (const [text, spelled] of [
+    ['see: perdure models breakers', 'see: npx perdure models breakers'],
+    ['Usage: perdure [options] [command]', 'Usage: npx perdure [options] [command]'],
+    ['npx perdure limits show', 'npx perdure limits show'],
+    ['stopped in perdure chat-room, perdure runs on, perdure-worker', null],
+  ] as const) {
+    it(`spells the commands in ${JSON.stringify(text)}, once`, () => {
+      const once = respell(text, { npm_command: 'exec' });
+      assert.equal(once, spelled ?? text);
+      assert.equal(respell(once, { npm_command: 'exec' }), once);
+    });
+  }
+
   it('spells commands in one place', () => {
-    const hints = /(?:npx perdure|npm run perdure|[`'" (]perdure (?:run|approve|effect|agent|chat) [\w-]*[^']*\$\{)/;
+    const words = '(?:agent|approve|budget|chat|effect|limits|models|run|schedule|tool) ';
+    const hints = new RegExp(
+      `npx perdure|npm run perdure|(?:say|Error)\\(.*perdure ${words}|[a-z,;:] perdure ${words}`,
+    );
     const stray = readFiles('src/cli', '.ts').flatMap(({ path, text }) =>
       text.split('\n').flatMap((line) => (hints.test(line) ? [`${path}: ${line.trim()}`] : [])),
     );
     assert.deepEqual(
-      stray.filter((line) => !/^src\/cli\/spell-command\.ts|examples: \[|\$\{ID\}/.test(line)),
+      stray.filter(
+        (line) => !/^src\/cli\/spell-command\.ts|examples: \[|&& perdure replay|\| perdure run start/.test(line),
+      ),
       [],
     );
   });
@@ -134,6 +153,12 @@ describe('command line: words', () => {
   for (const [name, error, exitCode, message] of [
     ['a command’s own error', new CommandError(EXIT.gate, 'gate'), EXIT.gate, /^gate$/],
     ['input that was refused', new InvalidInput('bad'), EXIT.usage, /^bad$/],
+    [
+      'a model that cannot be had here',
+      new ModelUnavailable('model-error', 'X is not a price', 'Set X to 2.5.'),
+      EXIT.usage,
+      /^X is not a price\. Set X to 2\.5\.$/,
+    ],
     ['a run that is not there', new RunNotFound('r1', 'namespace n'), EXIT.notFound, /no run r1 in namespace n/],
     ['a message that was refused', new MessageRejected('ended'), EXIT.conflict, /^ended$/],
     ['names that only code uses', new InvalidInput('startKey is long'), EXIT.usage, /^--key is long$/],

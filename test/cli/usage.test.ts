@@ -73,6 +73,17 @@ describe('command line: usage', () => {
     });
   }
 
+  it('spells every command as the person started this one', async () => {
+    const npm = capturedCli({ ...env, npm_lifecycle_event: 'perdure', npm_command: 'run-script' }, { cwd: nowhere });
+    const { out } = await npm('run', 'show', '--help');
+    assert.match(out, /^Usage: npm run perdure -- run show \[options\] <id>/);
+    assert.match(out, /Examples:\n {2}\$ npm run perdure -- run show 0aB1/);
+    assert.match((await npm('--help')).out, /^Usage: npm run perdure -- \[options\]/);
+    assert.match((await npm('run')).said, /^Usage: npm run perdure -- run \[options\]/);
+    const wrong = await npm('agent', 'show', 'nobody');
+    assert.doesNotMatch(`${wrong.said}${out}`, /(?<!run )perdure (?:run|agent)/);
+  });
+
   it('shows the whole error only when asked to', async () => {
     assert.match((await perdure('run', 'ls', '--verbose')).said, /\n\s+at /);
     assert.match((await capturedCli({ ...env, PERDURE_DEBUG: '1' }, { cwd: nowhere })('run', 'ls')).said, /\n\s+at /);

@@ -39,8 +39,9 @@ async function find(runs: OpenRuns, kind: string | undefined, id: string | undef
   const account = await findAccount(runs, { kind, id, tenant });
   const found = (await budgets.list(account.tenant, account)).filter((each) => each.tenant === account.tenant);
   if (found.length > 0) return found;
+  const where = known === 'user' ? ` in tenant ${tenant} (--tenant names another)` : '';
   throw new CommandError(
     EXIT.notFound,
-    `nothing is known of ${kind} ${id ?? ''}: no run of it was admitted and no cap was set; ${spellCommand('budget show')} lists those with a cap`,
+    `nothing is known of ${kind} ${id ?? ''}${where}: no run of it was admitted and no cap was set; ${spellCommand('budget show')} lists those with a cap`,
   );
 }

@@ -118,9 +118,9 @@ async function converse(chat: Chat): Promise<ExitCode> {
     if (standstill.kind === 'ended') return endOf(chat, talk, standstill.end);
     const line = standstill.kind === 'called' ? standstill.line : await lines.next();
     if (line === null || line === '/exit') {
-      say(
-        talk === null ? 'nothing was said' : `it waits. Go on: ${spellCommand(`chat ${agent} --conversation ${key}`)}`,
-      );
+      const how = standstill.kind === 'called' ? 'it works on without you' : 'it waits';
+      const more = `Go on: ${spellCommand(`chat ${agent} --conversation ${key}${tenantWords(options)}`)}`;
+      say(talk === null ? 'nothing was said' : `${how}. ${more}`);
       return EXIT.ok;
     }
     if (line.trim() === '') continue;
@@ -139,6 +139,11 @@ async function converse(chat: Chat): Promise<ExitCode> {
     const next: Standstill = await nextStandstill(chat, talk);
     standstill = show(chat, talk, next, next.kind === 'answered' ? await talk.handle.answer() : null);
   }
+}
+
+/** A conversation belongs to a tenant: without its name the next command would begin another one. */
+function tenantWords({ tenant }: Options): string {
+  return tenant === 'default' ? '' : ` --tenant ${tenant}`;
 }
 
 /** Reads a file for the next line, and says so, or why not. */
@@ -303,7 +308,7 @@ async function nextStandstill(chat: Chat, talk: Talk): Promise<Standstill> {
     if (pending[0]?.kind === 'deferred') {
       // There is nothing to say to it: the result comes from elsewhere.
       if (awaited !== pending[0].token)
-        context.cli.say(`it waits for the result of ${pending[0].tool}: perdure tool ls`);
+        context.cli.say(`it waits for the result of ${pending[0].tool}: ${spellCommand('tool ls')}`);
       awaited = pending[0].token;
       continue;
     }

@@ -20,7 +20,13 @@ export function addModelsBreakers(parent: Command, context: CommandContext): voi
 
 function format(records: readonly BreakerRecord[]): string {
   return formatTable(
-    [{ heading: 'model' }, { heading: 'breaker' }, { heading: 'since' }, { heading: 'tried' }, { heading: 'failed' }],
+    [
+      { heading: 'model' },
+      { heading: 'breaker' },
+      { heading: 'since' },
+      { heading: 'tried again' },
+      { heading: 'failed' },
+    ],
     records.map(({ model, server, status, since, halfOpenAt, calls, failures }) => [
       server === '' ? model : `${model} at ${server}`,
       status,

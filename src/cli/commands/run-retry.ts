@@ -58,7 +58,10 @@ async function findRecord({ reader, ...runs }: OpenRuns, id: string, { tenant }:
   const owner = tenant ?? (await findRunTenant({ reader, ...runs }, id));
   const record = owner === null ? null : await reader.run(owner, id);
   if (record !== null || tenant === undefined) return record;
-  throw new CommandError(EXIT.notFound, `there is no run ${id} in tenant ${tenant}; perdure run ls lists the newest`);
+  throw new CommandError(
+    EXIT.notFound,
+    `there is no run ${id} in tenant ${tenant}; ${spellCommand('run ls')} lists the newest`,
+  );
 }
 
 async function sayRetry(
@@ -81,7 +84,7 @@ async function sayRetry(
   });
   printData(context, options, { id, result }, () => result);
   if (result === 'sent')
-    context.cli.say('the run takes it when a worker comes to it; perdure run show says how it stands');
+    context.cli.say(`the run takes it when a worker comes to it; ${spellCommand(`run show ${id}`)} says how it stands`);
 }
 
 async function takeUp(

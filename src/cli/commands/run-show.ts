@@ -1,16 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { MessagePart } from '../../domain/model/message-part.ts';
-import { isNearCap } from '../../domain/policy/budget.ts';
 import { cacheShareOf } from '../../domain/run/cache-share.ts';
 import type { RunState } from '../../domain/run/views.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { addRunArgument, findRunTenant } from '../find-run.ts';
 import { runLink } from '../find-servers.ts';
-import { accountData } from '../format/budget.ts';
 import { formatRun, type RunView } from '../format/run.ts';
 import { formatAudit, formatPart } from '../format/transcript.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
+import { readMeans } from '../run-means.ts';
 import { showReceipt } from './run-receipt.ts';
 
 /** Adds `run show`. */
@@ -77,9 +76,10 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
     return;
   }
   const state = run.end === null ? await stateOf(runs, id) : null;
+  const timeline = await reader.timeline(tenant, id);
   const view: RunView = {
     run,
-    timeline: await reader.timeline(tenant, id),
+    timeline,
     answer: await reader.answer(tenant, id),
     approvals: await reader.approvals(tenant, { agentRunId: id }),
     effects: await reader.effects(tenant, { agentRunId: id }),
@@ -88,13 +88,14 @@ async function show(context: CommandContext, runs: OpenRuns, id: string, options
     // A worker of a build before rate limits says nothing of them.
     throttle: state?.throttle ?? null,
     question: run.phase === 'waiting' ? await openQuestion(runs, id) : null,
-    budgets: (await runs.stores.budgets.ofRun(tenant, id)).filter(isNearCap).map(accountData),
+    means: await readMeans(runs, run, timeline),
     webUi,
   };
   const transcript = await readTranscript(runs, tenant, id, options);
   const audit = options.audit === true ? await reader.audit(tenant, id) : null;
   const extras = { ...(transcript === null ? {} : { transcript }), ...(audit === null ? {} : { audit }) };
-  printData(context, options, { ...view, cache: cacheShareOf(view.timeline), ...extras }, () =>
+  const { means, ...rest } = view;
+  printData(context, options, { ...rest, ...means, cache: cacheShareOf(timeline), ...extras }, () =>
     [
       formatRun(view),
       ...(transcript === null ? [] : [`Transcript\n${transcript.map(formatPart).join('\n')}`]),

@@ -22,6 +22,7 @@ type Options = CommonOptions & {
   readonly as?: string;
   readonly limitUsd?: number;
   readonly tier?: Tier;
+  readonly whenExhausted: 'end' | 'wait';
   readonly follow?: boolean;
   readonly conversation?: boolean;
   readonly attach: readonly string[];
@@ -49,6 +50,11 @@ export function addRunStart(parent: Command, context: CommandContext): void {
     .option('--limit-usd <usd>', 'spend at most this; only lower limits than the agent’s count', parseUsd)
     .addOption(
       new Option('--tier <tier>', 'which of the agent’s models answers; default: the one it uses').choices([...TIERS]),
+    )
+    .addOption(
+      new Option('--when-exhausted <what>', 'at the end of a budget: end with what there is, or wait for a top-up')
+        .choices(['end', 'wait'])
+        .default('end'),
     )
     .option('--follow', 'show what the run does, wait for its end and print the answer')
     .option('--attach <file>', 'send an image or a PDF along; may be given again', collect, [])
@@ -78,12 +84,13 @@ async function start(
   { agent, text, options }: { readonly agent: string; readonly text: TextInput; readonly options: Options },
 ): Promise<void> {
   const { cli } = context;
-  const { tenant, subject, key, as, limitUsd, conversation, follow, attach, tier } = options;
+  const { tenant, subject, key, as, limitUsd, conversation, follow, attach, tier, whenExhausted } = options;
   const attachments = await Promise.all(attach.map((path) => readAttachment(cli, path)));
   const handle = await runs.client.start({
     agent,
     input: text,
     attachments,
+    whenExhausted,
     ...(tenant === undefined ? {} : { tenant }),
     ...(subject === undefined ? {} : { subject }),
     ...(key === undefined ? {} : { startKey: key }),

@@ -7,6 +7,7 @@ import { findAgent, loadOwnAgents } from '../find-agent.ts';
 import { formatTable } from '../format/table.ts';
 import { formatCount, formatDuration, formatMoment, oneLine } from '../format/units.ts';
 import { type OpenRuns, withRuns } from '../open-runs.ts';
+import { spellCommand } from '../spell-command.ts';
 import { parseUsd, readInput } from './run-start.ts';
 
 type Named = CommonOptions & { readonly tenant: string };
@@ -91,7 +92,7 @@ function addCreate(parent: Command, context: CommandContext): void {
         }),
       );
       printData(context, options, { id, tenant }, () => id);
-      cli.say(`created. Look at it: perdure schedule show ${id}`);
+      cli.say(`created. Look at it: ${spellCommand(`schedule show ${id}`)}`);
     });
 }
 
@@ -106,7 +107,7 @@ function addLs(parent: Command, context: CommandContext): void {
       const { tenant } = options;
       const filter = tenant === undefined ? {} : { tenant };
       const listed = await withRuns(context.cli, ({ client }) => client.schedules.list(filter));
-      if (listed.length === 0) context.cli.say('no schedules; perdure schedule create makes one');
+      if (listed.length === 0) context.cli.say(`no schedules; ${spellCommand('schedule create')} makes one`);
       if (listed.length > 0 || options.json === true) printData(context, options, listed, () => formatList(listed));
     });
 }

@@ -7,6 +7,7 @@ import type { Cli } from '../cli.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import { withRuns } from '../open-runs.ts';
+import { spellCommand } from '../spell-command.ts';
 
 type Options = CommonOptions & {
   readonly output?: string;
@@ -27,7 +28,7 @@ export function addToolComplete(parent: Command, context: CommandContext): void 
       'perdure tool complete TOKEN --error "The supplier has closed."',
     ],
   })
-    .argument('<token>', 'token of the call, from perdure tool ls')
+    .argument('<token>', `token of the call, from ${spellCommand('tool ls')}`)
     .option('--output <json>', 'the result, as JSON in the shape of the tool’s output')
     .option('--output-file <file>', 'read the result from a file with JSON; - is stdin')
     .option('--error <text>', 'there is no result; the model reads why')

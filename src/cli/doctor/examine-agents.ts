@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { findProvider } from '../../activities/model/provider-table.ts';
-import { createModels, effectiveModelId } from '../../activities/model/providers.ts';
+import { effectiveModelId } from '../../activities/model/providers.ts';
 import type { ResolvedModel } from '../../activities/model/invoke-model.ts';
 import { ModelUnavailable } from '../../activities/model/model-errors.ts';
 import type { Agent } from '../../authoring/define-agent.ts';
+import { choicesOf } from '../../domain/model/model-policy.ts';
 import { type Environment, readWorkerConfig } from '../../runtime/config.ts';
+import { createLogger } from '../../runtime/logger.ts';
+import { createWorkerModels } from '../../workers/create-worker-models.ts';
 import type { Cli } from '../cli.ts';
 import { loadOwnAgents } from '../find-agent.ts';
 import { formatCount } from '../format/units.ts';
@@ -46,27 +49,43 @@ function judgeAgents(agents: ReadonlyMap<string, Agent>): Finding {
   return ok('agents', `${formatCount(agents.size, 'agent')}: ${[...agents.keys()].join(', ')}`);
 }
 
-/** Looks at each model once, whichever agents name it. */
+/** Looks at each model once, whichever agents name it, in whatever tier. */
 async function examineModels(agents: ReadonlyMap<string, Agent>, env: Environment): Promise<readonly Finding[]> {
   const rehearsals = new Map(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal] as const])),
   );
-  const models = createModels({ env, rehearsals, readFile: readText, prices: usablePriceBook(env) });
+  const settings = { env: { ...env, PERDURE_RECORD_MODELS: '' }, rehearsals, readFile: readText };
+  // As a worker has them, without the folder that it would make to record into.
+  const models = createWorkerModels({ ...settings, prices: usablePriceBook(env) }, new Map(), createLogger('fatal'));
   const findings = new Map<string, Finding>();
-  const rehearsed: string[] = [];
-  for (const { name, models: policy } of agents.values()) {
-    const id = effectiveModelId(policy.standard.id, env);
+  const rehearsed = new Set<string>();
+  for (const { agent, choice, isFallback } of modelsOf(agents)) {
+    const id = effectiveModelId(choice.id, env);
     if (findings.has(id)) continue;
     try {
-      const model = await models.resolve({ ...policy.standard, id });
-      if (model.simulated) rehearsed.push(name);
-      else findings.set(id, judgeModel(model, env));
+      const model = await models.resolve({ ...choice, id });
+      if (model.simulated) rehearsed.add(agent);
+      else findings.set(id, ofChain(judgeModel(model, env), isFallback));
     } catch (error) {
       const mend = error instanceof ModelUnavailable ? error.mend : 'put the model of the agent right';
-      findings.set(id, fail('model', (error as Error).message, mend));
+      findings.set(id, ofChain(fail('model', (error as Error).message, mend), isFallback));
     }
   }
-  return [...findings.values(), ...(rehearsed.length === 0 ? [] : [warnOfRehearsals(rehearsed)])];
+  return [...findings.values(), ...(rehearsed.size === 0 ? [] : [warnOfRehearsals([...rehearsed])])];
+}
+
+/** Lists the models of all agents, those that tiers begin with first. */
+function modelsOf(agents: ReadonlyMap<string, Agent>) {
+  return [...agents]
+    .flatMap(([agent, { models }]) => choicesOf(models).map((each) => ({ agent, ...each })))
+    .map(({ place, ...rest }) => ({ ...rest, isFallback: place.includes('.fallbacks') }))
+    .toSorted((a, b) => Number(a.isFallback) - Number(b.isFallback));
+}
+
+/** Without a fallback runs go on for as long as the model before it answers. */
+function ofChain({ subject, status, message, mend }: Finding, isFallback: boolean): Finding {
+  const said = isFallback ? `fallback ${message}` : message;
+  return { subject, status: isFallback && status === 'fail' ? 'warn' : status, message: said, mend };
 }
 
 function warnOfRehearsals(agents: readonly string[]): Finding {

@@ -6,6 +6,8 @@ import { CommandError } from '../exit.ts';
 import { explainError } from '../explain-error.ts';
 import { ConfigurationError } from '../../runtime/config.ts';
 import { findDatabase } from '../find-servers.ts';
+import { examineMoney } from './examine-money.ts';
+import { examineRuns } from './examine-runs.ts';
 import { fail, type Finding, ok, warn } from './finding.ts';
 
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
@@ -49,7 +51,13 @@ async function examineDatabase(db: Db): Promise<readonly Finding[]> {
   const schema = judgeSchema(ownMigrations(), applied);
   if (applied.length === 0) return [server, schema];
   const week = Math.floor((row?.now ?? new Date()).getTime() / WEEK_MS);
-  return [server, schema, judgePartitions(await lastWeekReady(db, week), week)];
+  const partitions = judgePartitions(await lastWeekReady(db, week), week);
+  return [server, schema, partitions, ...(schema.status === 'ok' ? await examineWork(db) : [])];
+}
+
+/** Looks at what runs need, which only this version's tables can tell. */
+async function examineWork(db: Db): Promise<readonly Finding[]> {
+  return [...(await examineRuns(db)), ...(await examineMoney(db))];
 }
 
 function judgeServer(version: string, number: number, where: string): Finding {

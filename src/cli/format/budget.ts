@@ -43,7 +43,7 @@ export function formatAccounts(accounts: readonly AccountData[]): string {
       { heading: 'used' },
     ],
     accounts.map((account) => [
-      nameOf(account),
+      nameOfAccount(account),
       account.tenant === '*' ? '' : account.tenant,
       formatUsd(BigInt(account.spentPico)),
       formatUsd(BigInt(account.heldPico)),
@@ -56,18 +56,17 @@ export function formatAccounts(accounts: readonly AccountData[]): string {
   );
 }
 
-/** Says of a run's accounts what is nearly used up, and what is held of it. */
-export function formatNear(accounts: readonly AccountData[]): string {
+/** Says of a run's accounts what each has used of its caps, and what is held of it. */
+export function formatBudgets(accounts: readonly AccountData[]): string {
   return accounts
     .map((account) => {
-      const of = account.capPico === null ? '' : ` of ${formatUsd(BigInt(account.capPico))} USD`;
+      const { capPico, capTokens, heldPico, period, endsAt } = account;
+      const spent = `${formatUsd(BigInt(account.spentPico))}${capPico === null ? '' : ` of ${formatUsd(BigInt(capPico))}`} USD`;
+      const tokens = `${account.spentTokens.toLocaleString('en-US')}${capTokens === null ? '' : ` of ${capTokens.toLocaleString('en-US')}`} tokens`;
       const held =
-        account.heldPico === '0'
-          ? ''
-          : ` and holds ${formatUsd(BigInt(account.heldPico))} for calls whose cost is not known`;
-      const span =
-        account.period === 'total' ? '' : `, until ${account.endsAt === null ? '' : formatMoment(account.endsAt)}`;
-      return `Budget of ${nameOf(account)}: ${formatShare(account)} used; it has spent ${formatUsd(BigInt(account.spentPico))}${of}${held}${span}`;
+        heldPico === '0' ? '' : `, and holds ${formatUsd(BigInt(heldPico))} USD for calls whose cost is not known`;
+      const span = period === 'total' || endsAt === null ? '' : `, until ${formatMoment(endsAt)}`;
+      return `Budget of ${nameOfAccount(account)}: ${formatShare(account)} used; it has spent ${spent} and ${tokens}${held}${span}`;
     })
     .join('\n');
 }
@@ -104,15 +103,16 @@ export function formatHeldSum(reservations: readonly HeldReservation[]): string 
   const ended = reservations.filter(({ hasEnded }) => hasEnded).length;
   const of =
     ended === 0 ? '' : `, ${ended} of runs that have ended: they count on every account above until they are settled`;
-  return `${formatCount(reservations.length, 'reservation')} hold at most ${formatUsd(pico)} USD${of}`;
+  return `${formatCount(reservations.length, 'reservation')} ${reservations.length === 1 ? 'holds' : 'hold'} at most ${formatUsd(pico)} USD${of}`;
 }
 
-function nameOf({ kind, id }: AccountData): string {
+/** Names an account as a person types it. */
+export function nameOfAccount({ kind, id }: Pick<AccountData, 'kind' | 'id'>): string {
   return kind === 'organisation' ? kind : `${kind} ${id}`;
 }
 
-/** The larger share of the two caps, held money included. */
-function formatShare({ capPico, capTokens, ...used }: AccountData): string {
+/** Writes the larger share of the two caps, held money included. */
+export function formatShare({ capPico, capTokens, ...used }: AccountData): string {
   const shares = [
     shareOf(capPico, BigInt(used.spentPico) + BigInt(used.heldPico)),
     shareOf(capTokens, BigInt(used.spentTokens + used.heldTokens)),

@@ -9,7 +9,9 @@ import type {
   RunRecord,
   TimelineEntry,
 } from '../../domain/schemas/run-records.ts';
-import { type AccountData, formatNear } from './budget.ts';
+import type { RunMeans } from '../run-means.ts';
+import { formatMeans } from './means.ts';
+import { formatNextSteps, formatTopUpWait } from './next-steps.ts';
 import { formatTimeline } from './timeline.ts';
 import { formatCost, formatCount, formatDuration, formatMoment, oneLine, plain } from './units.ts';
 import { respell, spellCommand } from '../spell-command.ts';
@@ -29,8 +31,8 @@ export type RunView = {
   readonly throttle?: Throttle | null;
   /** What the run asks the person it works for; null where it asks nothing, or no worker could tell. */
   readonly question: string | null;
-  /** Accounts of the run that have used up 80 % of a cap. */
-  readonly budgets?: readonly AccountData[];
+  /** Models, budgets and limits of the run. */
+  readonly means?: RunMeans;
   readonly webUi: string | null;
 };
 
@@ -41,11 +43,17 @@ export function formatRun(view: RunView): string {
   const cache = run.isCostSimulated ? [] : formatCacheShare(cacheShareOf(timeline));
   const blocks = [[headOf(run), ...cache].join('\n')];
   if (timeline.length > 0) blocks.push(formatTimeline(timeline));
+  if (view.means !== undefined) blocks.push(...formatMeans(view.means));
   const pending = approvals.filter((approval) => approval.state === 'pending');
   blocks.push(...pending.map(formatPendingApproval));
   blocks.push(...deferred.filter(({ state }) => state === 'waiting').map(formatDeferredCall));
   if (question !== null) {
     blocks.push(`Asks: ${oneLine(question)}\n  ${spellCommand(`run send ${run.id} "your answer"`)}`);
+  }
+  const isAsking = pending.length > 0 || question !== null || deferred.some(({ state }) => state === 'waiting');
+  if (run.phase === 'waiting' && !isAsking) {
+    const topUp = formatTopUpWait({ ...run, isHeard: rejected !== null }, timeline);
+    if (topUp !== null) blocks.push(topUp);
   }
   if (throttle !== null) {
     blocks.push(
@@ -59,8 +67,9 @@ export function formatRun(view: RunView): string {
       ({ kind, problem }) => `Refused a message (${inWordsOfPeople(kind)}): ${oneLine(inWordsOfPeople(problem))}`,
     ),
   );
-  if (view.budgets !== undefined && view.budgets.length > 0) blocks.push(formatNear(view.budgets));
   if (run.blocked !== null) blocks.push(formatBlocked(run.id, run.blocked));
+  const steps = formatNextSteps(run);
+  if (steps.length > 0) blocks.push(steps.join('\n'));
   if (answer !== null) blocks.push(`Answer\n${indent(plain(answer))}`);
   if (webUi !== null) blocks.push(`Web UI  ${webUi}`);
   return blocks.join('\n\n');
@@ -128,14 +137,14 @@ export function formatDeferredCall({ token, tool, note, deadlineAt }: DeferredRe
   return [
     `Waits for the result of ${tool}, until ${formatMoment(deadlineAt)}`,
     ...(typeof note === 'string' ? [indent(plain(note))] : []),
-    `  perdure tool complete ${token} --output 'JSON'`,
+    `  ${spellCommand(`tool complete ${token} --output 'JSON'`)}`,
   ].join('\n');
 }
 
 /** Says what blocks a run and what mends it. */
 export function formatBlocked(runId: string, { cause, message, mend }: Blocked): string {
   return [
-    `Blocked (${cause}): ${oneLine(message)}`,
+    `Blocked (${cause}): ${respell(oneLine(message))}`,
     `  ${respell(oneLine(mend ?? 'It goes on by itself when the cause is gone.'))}`,
     `  ${spellCommand(`run retry ${runId}`)}    tries again at once`,
   ].join('\n');
