@@ -30,7 +30,7 @@ export type RecordingSettings = {
 export function readRecordingSettings(env: Environment): RecordingSettings {
   const recordInto = env['PERDURE_RECORD_MODELS'] || null;
   if (recordInto !== null) makeFolder(recordInto);
-  return { recordInto, playFrom: env['PERDURE_RECORDINGS_DIR'] || null, masks: readMasks(env) };
+  return { recordInto, playFrom: env['PERDURE_RECORDINGS_DIR'] || null, masks: readRecordingMasks(env) };
 }
 
 /**
@@ -47,7 +47,9 @@ export function appendToRecording(
     const { size } = fstatSync(file);
     const last = Buffer.alloc(1);
     if (size > 0) readSync(file, last, 0, 1, size - 1);
-    const before = size === 0 ? openingLine(run, masks) : last.toString() === '\n' ? '' : '\n';
+    const isTorn = size > 0 && last.toString() !== '\n';
+    // What was torn may have been the opening line itself.
+    const before = size === 0 || isTorn ? `${isTorn ? '\n' : ''}${openingLine(run, masks)}` : '';
     writeWhole(file, Buffer.from(`${before}${JSON.stringify(line)}\n`));
     fsyncSync(file);
   } finally {
@@ -87,7 +89,12 @@ function makeFolder(folder: string): void {
   }
 }
 
-function readMasks(env: Environment): Readonly<Record<string, RegExp>> {
+/**
+ * Reads what is masked besides what always is.
+ *
+ * @throws ConfigurationError for masks that are none.
+ */
+export function readRecordingMasks(env: Environment): Readonly<Record<string, RegExp>> {
   const name = 'PERDURE_RECORD_MASKS';
   const text = env[name] || '{}';
   const refuse = (why: string): never => {

@@ -18,6 +18,8 @@ import { openPriceBook } from '../runtime/price-book.ts';
 import { readRateLimits } from '../runtime/rate-limits.ts';
 import type { Telemetry } from '../runtime/telemetry.ts';
 import { type Db, openDatabasePool } from '../stores/database.ts';
+import { countPlayedCalls } from '../stores/played-calls.ts';
+import { findTenant } from '../stores/run-row-reader.ts';
 import { createStores } from '../stores/stores.ts';
 import type { ReplyStreams } from '../domain/stream/stream.ts';
 import { createWorkerModels } from './create-worker-models.ts';
@@ -199,6 +201,10 @@ function createDependencies(
           rehearsals,
           readFile: (path) => readFileSync(path, 'utf8'),
           prices,
+          countPlayed: async (run) => {
+            const tenant = await findTenant(db, run);
+            return tenant === null ? new Map<number, number>() : countPlayedCalls(db, tenant, run);
+          },
           ...(scripts === undefined ? {} : { scripts }),
         },
         setup.recordings ?? new Map(),

@@ -1,5 +1,5 @@
-// Goal: what a killed worker has recorded outlives it, and the run that another worker finished can be played.
-// Method: a worker process is killed in the middle of a reply and another one goes on; the recording that both wrote is played.
+// Goal: what a killed worker has recorded outlives it, and the run that another worker finished can be played, also by several workers of which one dies.
+// Method: worker processes are killed in the middle of a reply, and in the middle of playing; the others go on.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { openRunReader } from '../../src/stores/run-reader.ts';
 import { recorded, startTestPlatform } from '../../src/testing/index.ts';
 import { until } from '../client/platform.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/crash/worker-process.ts';
-import { type ProviderServer, startProviderServer } from '../support/provider-server.ts';
+import { type ProviderServer, refusals, startProviderServer } from '../support/provider-server.ts';
 import { startTestServers, testFolder } from '../support/servers.ts';
 
 const agents = fileURLToPath(new URL('../../agents', import.meta.url));
@@ -102,4 +102,55 @@ describe('the recording of a worker that is killed', function () {
       await playing.stop();
     }
   });
+
+  it('is played by several workers together, also where one of them is killed', async () => {
+    provider ??= await startProviderServer();
+    const { temporal, postgres } = await startTestServers();
+    const folder = await testFolder();
+    const prefix = `play-${Date.now().toString(36)}`;
+    const env = {
+      DATABASE_URL: postgres.url,
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_NAMESPACE: temporal.namespace,
+      PERDURE_QUEUE_PREFIX: prefix,
+      PERDURE_AGENTS_DIR: fileURLToPath(new URL('../support/recorded/agents', import.meta.url)),
+      PERDURE_LOG_LEVEL: 'info',
+    };
+    const start = async (own: Readonly<Record<string, string>>): Promise<WorkerProcess> => {
+      const worker = startWorkerProcess(folder, { ...env, ...own });
+      workers.push(worker);
+      await worker.ready;
+      return worker;
+    };
+    const look = { kind: 'reply', toolCalls: [{ name: 'listDocuments', arguments: {} }] } as const;
+    provider.next(refusals.serverError, look, look, refusals.serverError, look, {
+      kind: 'reply',
+      text: 'There are documents.',
+    });
+    const { address, namespace } = temporal;
+    connection ??= await connectToTemporal({ address, channelArgs: { 'grpc.enable_http_proxy': 0 } });
+    reader ??= openRunReader(postgres.url);
+    const client = createClient({ connection, namespace, reader, taskQueue: `${prefix}-agents`, principal: 'tester' });
+    const input = 'Which documents are there?';
+    const recording = await start({
+      PERDURE_RECORD_MODELS: folder,
+      PERDURE_MODEL_BASE_URL: provider.baseUrl,
+      OPENAI_API_KEY: 'sk-test-0123456789abcdef',
+    });
+    const first = await client.start({ agent: 'research', input });
+    assert.deepEqual((await first.result()).outcome, { kind: 'completed' });
+    await recording.terminate();
+    const asked = provider.ledger.length;
+
+    const played = { RECORDED_MODEL: `recorded:${first.id}`, PERDURE_RECORDINGS_DIR: folder };
+    const [one] = await Promise.all([start(played), start(played)]);
+    const runs = await Promise.all(Array.from({ length: 12 }, () => client.start({ agent: 'research', input })));
+    const ends = Promise.all(runs.map((run) => run.result()));
+    await until(async () => (await attemptsOf(runs[0]?.id ?? '')) >= 2, 'the second call of a played run');
+    await one?.kill();
+    for (const { outcome } of await ends) assert.deepEqual(outcome, { kind: 'completed' });
+    assert.equal(provider.ledger.length, asked);
+  });
+
+  const attemptsOf = async (run: string): Promise<number> => (await reader.timeline('default', run)).length;
 });

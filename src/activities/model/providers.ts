@@ -13,6 +13,7 @@ import type { ModelPrice } from '../../domain/model/price.ts';
 import type { ResolvedModel } from './invoke-model.ts';
 import { type UsageLookup, usageLookup } from './look-up-usage.ts';
 import { ModelUnavailable } from './model-errors.ts';
+import type { CountPlayed } from '../recorded/player.ts';
 import { playedModel, type Recordings } from '../recorded/recorded-models.ts';
 import { openedModel } from './opened-model.ts';
 import { type Environment, isSecretSet, type ProviderAccess, readSecret } from './provider-access.ts';
@@ -37,6 +38,8 @@ export type ModelSettings = {
   readonly prices?: PriceBook;
   /** Recordings that are played as models. */
   readonly recordings?: Recordings;
+  /** Says what runs have played of them, whichever process they were in. Without it each process counts its own. */
+  readonly countPlayed?: CountPlayed;
 };
 
 export type Models = {

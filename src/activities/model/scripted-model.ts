@@ -1,5 +1,6 @@
 import type { LanguageModelV4 } from '@ai-sdk/provider';
 import type { RehearsalView } from '../../authoring/define-agent.ts';
+import { delay } from '../delay.ts';
 import { inProcessModel, type InProcessReply } from './in-process-model.ts';
 import { ScriptError } from './model-errors.ts';
 
@@ -43,18 +44,4 @@ export function scripted(script: readonly ScriptedReply[] | Script): ScriptedMod
     throw new ScriptError(`The script has ${script.length} replies, and the model was called ${views.length} times`);
   };
   return { ...model, views, assertUsed };
-}
-
-async function delay(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -2,14 +2,16 @@ import type { Edit } from './masker.ts';
 
 type Size = readonly [number, number];
 
+/** Bytes that became others: where they were, how many, and how many there are now. */
+export type Replaced = { readonly from: number; readonly bytes: number; readonly writtenBytes: number };
+
 const encoder = new TextEncoder();
 
 /** Bytes of a character that may be missing where a body was cut. */
 const CUT_CHARACTER_BYTES_MAX = 3;
 
 /** Decodes a body. A character that was cut at its end is left out. Null for what is no text. */
-export function decodeBody(chunks: readonly Uint8Array[]): string | null {
-  const bytes = joined(chunks);
+export function decodeBody(bytes: Uint8Array): string | null {
   for (let missing = 0; missing <= CUT_CHARACTER_BYTES_MAX && missing <= bytes.length; missing += 1) {
     try {
       const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -23,21 +25,25 @@ export function decodeBody(chunks: readonly Uint8Array[]): string | null {
 
 /** Says how large each chunk is once a text was edited. A boundary inside an edit moves with what is left of it. */
 export function chunksAfter(text: string, edits: readonly Edit[], sizes: readonly Size[]): [number, number][] {
-  const places = edits.map(({ start, end, text: written }) => ({
+  const replaced = edits.map(({ start, end, text: written }) => ({
     from: byteLength(text.slice(0, start)),
     bytes: byteLength(text.slice(start, end)),
     writtenBytes: byteLength(written),
   }));
+  return movedChunks(byteLength(text), replaced, sizes);
+}
+
+/** Says how large each chunk is once some of all bytes became others. */
+export function movedChunks(total: number, replaced: readonly Replaced[], sizes: readonly Size[]): [number, number][] {
   const moved = (boundary: number): number => {
     let shift = 0;
-    for (const { from, bytes, writtenBytes } of places) {
+    for (const { from, bytes, writtenBytes } of replaced) {
       if (boundary <= from) break;
       if (boundary < from + bytes) return from + shift + Math.min(boundary - from, writtenBytes);
       shift += writtenBytes - bytes;
     }
     return boundary + shift;
   };
-  const total = byteLength(text);
   let boundary = 0;
   let before = 0;
   return sizes.map(([atMs, bytes]) => {
@@ -64,14 +70,4 @@ export function chunksOf(
 
 function byteLength(text: string): number {
   return encoder.encode(text).length;
-}
-
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }

@@ -1,9 +1,11 @@
 import type { JsonValue } from '../../domain/json.ts';
+import { withOutputContract } from '../../domain/model/output-contract.ts';
 import type { Release } from '../../domain/release/release.ts';
 import type { KeptCall } from '../../stores/kept-calls.ts';
 import { uniqueCallIds } from '../model/unique-call-ids.ts';
 import { maskRequest } from './mask-json.ts';
-import { createMasker, type MaskKind } from './masker.ts';
+import { createMasker, MASK_KINDS, type MaskKind } from './masker.ts';
+import { kindsOf } from './player.ts';
 import type { Kept, RecordingLine } from './recording.ts';
 
 /**
@@ -17,7 +19,7 @@ export function keepCalls(
   run: string,
   calls: readonly KeptCall[],
   releaseOf: ReadonlyMap<string, Release>,
-  kinds: readonly MaskKind[],
+  masks: Readonly<Record<string, RegExp>>,
 ): readonly RecordingLine[] {
   if (calls.length === 0) throw new TypeError(`run ${run} called no model`);
   if (calls.some(({ kind }) => kind === 'compact')) {
@@ -25,12 +27,14 @@ export function keepCalls(
       `run ${run} was compacted, and what its summaries were made from is not kept; record such a run while it runs, with PERDURE_RECORD_MODELS`,
     );
   }
+  const kinds = [...MASK_KINDS, ...kindsOf(masks)];
   const lines = calls.flatMap((call): Kept[] => {
     // A call that a person cancelled has no reply, and nobody asks for it again.
     if (call.outcome === 'cancelled') return [];
     return [toLine(call, releaseOf.get(call.release), kinds)];
   });
-  return [{ kind: 'recording', version: 1, run, masks: {} }, ...lines];
+  const sources = Object.fromEntries(Object.entries(masks).map(([name, { source }]) => [name, source]));
+  return [{ kind: 'recording', version: 1, run, masks: sources }, ...lines];
 }
 
 function toLine(call: KeptCall, release: Release | undefined, kinds: readonly MaskKind[]): Kept {
@@ -42,7 +46,7 @@ function toLine(call: KeptCall, release: Release | undefined, kinds: readonly Ma
     kept === null || release === undefined
       ? null
       : mask({
-          instructions: release.instructions,
+          instructions: withOutputContract(release.instructions, release.output),
           parts: uniqueCallIds(kept.asked),
           tools: release.tools.map(({ name: tool, description, inputSchema }) => ({
             name: tool,

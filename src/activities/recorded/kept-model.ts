@@ -7,18 +7,19 @@ import {
 import type { JsonValue } from '../../domain/json.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import { ModelReplyError, type ReplyProblem, ScriptError } from '../model/model-errors.ts';
-import type { RecordedModel, Taken } from './player.ts';
+import type { CountPlayed, RecordedModel, Taken } from './player.ts';
 import { unmask } from './play-fetch.ts';
 import type { Kept } from './recording.ts';
 import { callOf, REQUEST_ID_HEADER } from './run-position.ts';
 
 /** Plays the calls of a run as its transcript and its rows have them: replies whole, failures by their cause and by what became of the money. */
-export function keptModel(recorded: RecordedModel, modelId: string): LanguageModelV4 {
+export function keptModel(recorded: RecordedModel, modelId: string, countPlayed?: CountPlayed): LanguageModelV4 {
   const stream = async (options: LanguageModelV4CallOptions) => {
     options.abortSignal?.throwIfAborted();
     const at = callOf(options.headers?.[REQUEST_ID_HEADER] ?? null);
     if (at === null) throw new ScriptError('A recording is played by runs only');
-    const { exchange, valueOf } = recorded.take(at, modelId, { body: askedIn(options), place: null });
+    const played = await countPlayed?.(at.run);
+    const { exchange, valueOf } = recorded.take(at, modelId, { body: askedIn(options), place: null }, played);
     if (exchange.kind !== 'kept') throw new ScriptError('This recording was made on the wire');
     const { kept } = exchange;
     if (kept.reply === null) throw failureOf(kept, modelId);

@@ -1,13 +1,20 @@
 import type { JsonValue } from '../../domain/json.ts';
+import { secretIn } from './mask-json.ts';
 import { applyEdits, type Edit, type Masker } from './masker.ts';
 
 /** Members that bring a text in pieces: a value may begin in one event of a stream and end in a later one. */
 const PIECES = /^(?:arguments|content|delta|input|partial_json|reasoning|reasoning_content|refusal|text|thinking)$/;
 
 /** Members that tell the pieces of several texts apart. */
-const PLACES = ['index', 'output_index', 'content_index', 'summary_index', 'item_id'];
+const PLACES = ['index', 'output_index', 'content_index', 'summary_index', 'item_id', 'contentBlockIndex'];
 
-type Leaf = { readonly channel: string; readonly text: string; readonly set: (text: string) => void };
+type Leaf = {
+  readonly channel: string;
+  readonly text: string;
+  /** The member that it is says that it is a secret. */
+  readonly isSecret: boolean;
+  readonly set: (text: string) => void;
+};
 type Line = { readonly start: number; readonly end: number; readonly event: JsonValue | null; isChanged: boolean };
 type Piece = { readonly line: Line; readonly leaf: Leaf };
 
@@ -53,7 +60,8 @@ function dataLines(text: string): readonly Line[] {
 
 function maskPieces(pieces: readonly Piece[], masker: Masker): void {
   const whole = pieces.map(({ leaf }) => leaf.text).join('');
-  const edits = masker.edits(whole);
+  const isWhole = pieces.some(({ leaf }) => leaf.isSecret);
+  const edits = isWhole ? [{ start: 0, end: whole.length, text: masker.maskWhole('key', whole) }] : masker.edits(whole);
   if (edits.length === 0) return;
   let from = 0;
   for (const { line, leaf } of pieces) {
@@ -79,10 +87,13 @@ type Members = { [name: string]: JsonValue };
 function leavesOf(event: JsonValue, number: number): readonly Leaf[] {
   const leaves: Leaf[] = [];
   const visit = (value: JsonValue, path: string, set: (text: string) => void): void => {
-    if (typeof value === 'string') {
-      const name = /[^.]*$/.exec(path)?.[0] ?? '';
-      const channel = PIECES.test(name) ? path : `${path} of ${number}`;
-      leaves.push({ channel, text: value, set });
+    const own = /[^.]*$/.exec(path)?.[0] ?? '';
+    const secret = secretIn(own, value);
+    if (secret !== null) {
+      leaves.push({ channel: `${path} of ${number}`, text: secret, isSecret: true, set });
+    } else if (typeof value === 'string') {
+      const channel = PIECES.test(own) ? path : `${path} of ${number}`;
+      leaves.push({ channel, text: value, isSecret: false, set });
     } else if (Array.isArray(value)) {
       const items = value as JsonValue[];
       for (const [index, item] of items.entries()) {

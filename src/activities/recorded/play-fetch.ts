@@ -1,25 +1,30 @@
 import type { JsonValue } from '../../domain/json.ts';
 import { ScriptError } from '../model/model-errors.ts';
 import type { Fetch } from '../model/wire-model.ts';
-import { chunksAfter, chunksOf } from './body-text.ts';
+import { delay } from '../delay.ts';
 import { applyEdits, type Edit } from './masker.ts';
-import { lastOf, type RecordedModel, type Taken } from './player.ts';
+import { type CountPlayed, lastOf, type RecordedModel, type Taken } from './player.ts';
 import type { Answered, ThrownError } from './recording.ts';
+import { chunksIn } from './reply-body.ts';
 import { callOf, REQUEST_ID_HEADER } from './run-position.ts';
 
-/** Makes a `fetch` that answers from a recording, with the bytes, chunks, statuses and errors that came then. Nothing goes out. */
-export function playFetch(recorded: RecordedModel, model: string): Fetch {
+/**
+ * Makes a `fetch` that answers from a recording, with the bytes, chunks, statuses and errors that came then. Nothing goes out.
+ *
+ * @param countPlayed Says where each run is. Without it that is what this process has played.
+ */
+export function playFetch(recorded: RecordedModel, model: string, countPlayed?: CountPlayed): Fetch {
   return async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
     const at = callOf(new Headers(init?.headers).get(REQUEST_ID_HEADER));
     if (at === null || typeof init?.body !== 'string')
       throw new ScriptError(`A recording cannot answer ${lastOf(url)}`);
     const body = JSON.parse(init.body) as JsonValue;
-    const { exchange, valueOf } = recorded.take(at, model, { body, place: lastOf(url) });
+    const played = await countPlayed?.(at.run);
+    const { exchange, valueOf } = recorded.take(at, model, { body, place: lastOf(url) }, played);
     if (exchange.kind !== 'wire') throw new ScriptError('This recording was not made on the wire');
     const { answer } = exchange;
     if (answer === null) throw lost();
-    if (!answer.isKept) throw new ScriptError('The recorded reply is no text, so it was not kept and cannot be played');
     const clock = clockOf(recorded.latency, init.signal ?? null);
     if (answer.status === null) {
       await clock(answer.endMs);
@@ -51,23 +56,12 @@ function clockOf(latency: RecordedModel['latency'], signal: AbortSignal | null):
   return async (atMs) => {
     signal?.throwIfAborted();
     const waitMs = latency === 'none' ? 0 : atMs - (performance.now() - beganAt);
-    if (waitMs <= 0) return;
-    await new Promise<void>((resolve, reject) => {
-      const stop = (): void => {
-        clearTimeout(timer);
-        reject(signal?.reason as Error);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', stop);
-        resolve();
-      }, waitMs);
-      signal?.addEventListener('abort', stop, { once: true });
-    });
+    if (waitMs > 0) await delay(waitMs, signal ?? undefined);
   };
 }
 
 function bodyOf(answer: Answered, valueOf: ValueOf, clock: Clock): ReadableStream<Uint8Array> {
-  const chunks = chunksIn(answer, valueOf);
+  const chunks = chunksIn(answer, (text) => unmasked(text, valueOf));
   let next = 0;
   return new ReadableStream<Uint8Array>(
     {
@@ -92,19 +86,6 @@ function bodyOf(answer: Answered, valueOf: ValueOf, clock: Clock): ReadableStrea
   );
 }
 
-/** Gives the chunks of an answer. Masks of values that this run knows become those values again, so that tools get what they know. */
-function chunksIn({ body, chunks }: Answered, valueOf: ValueOf) {
-  const edits = unmasked(body, valueOf);
-  const bytes = new TextEncoder().encode(applyEdits(body, edits));
-  return chunksOf(bytes, chunksAfter(body, edits, chunks)).filter(isFilled);
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
-}
-
 /** Puts the values back that a run knows, in the place of their masks. */
 export function unmask(text: string, valueOf: ValueOf): string {
   return applyEdits(text, unmasked(text, valueOf));
@@ -117,10 +98,6 @@ function unmasked(text: string, valueOf: ValueOf): readonly Edit[] {
     if (value === undefined || /["\\\p{Cc}]/u.test(value)) return [];
     return [{ start: match.index, end: match.index + match[0].length, text: value }];
   });
-}
-
-function isFilled({ bytes }: { readonly bytes: Uint8Array }): boolean {
-  return bytes.length > 0;
 }
 
 /** The worker that asked ended before it knew the answer: nobody can tell whether there was one. */

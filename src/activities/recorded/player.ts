@@ -4,7 +4,7 @@ import { describeDifference, firstDifference, quoteDifference } from './differen
 import { createMasker, MASK_KINDS, type Masker, type MaskKind } from './masker.ts';
 import { maskRequest } from './mask-json.ts';
 import type { RunPosition } from './run-position.ts';
-import { type Exchange, parseRecording } from './recording.ts';
+import { type Exchange, parseRecording, type Recording } from './recording.ts';
 
 /** Members of a request that name the caller or a cache, and may differ from run to run. */
 const CALLERS_OWN = new Set(['metadata', 'prompt_cache_key', 'safety_identifier', 'user']);
@@ -28,12 +28,19 @@ export type RecordedModel = {
   /**
    * Finds what comes next at a place of a run and checks that the same is asked.
    *
+   * @param played Calls of the run that were played to their end, by turn. Without it those of this process are counted.
    * @throws ScriptError when nothing is recorded there, when something was left out before it, or when something else is asked.
    */
-  readonly take: (at: RunPosition, model: string, request: PlayedRequest) => Taken;
+  readonly take: (at: RunPosition, model: string, request: PlayedRequest, played?: PlayedCalls) => Taken;
   /** @throws ScriptError when a run of this process asked for something else, or left a recorded reply unused, or when there was none. */
   readonly assertUsed: () => void;
 };
+
+/** Numbers of calls by turn. */
+export type PlayedCalls = ReadonlyMap<number, number>;
+
+/** Counts the calls of recorded models that a run has made and heard of, whichever process made them. */
+export type CountPlayed = (run: string) => Promise<PlayedCalls>;
 
 export type PlayedRequest = { readonly body: JsonValue; readonly place: string | null };
 export type Taken = {
@@ -67,35 +74,38 @@ export function recorded(text: string, { mask = {}, latency = 'none' }: PlayerOp
     run: recording.run,
     latency,
     kind: first.kind,
-    take: ({ run, turn }, model, request) => {
+    take: ({ run, turn }, model, request, calls) => {
       const played = playedBy(run);
+      const done = calls ?? played.used;
       const refuse = (what: string, quoted = what): never => {
         played.problems.push(`turn ${turn}: ${quoted}`);
         throw new ScriptError(`The recording of ${recording.run} was left in turn ${turn}: ${what}`);
       };
-      const skipped = [...turns].find(([each, { length }]) => each < turn && (played.used.get(each) ?? 0) < length);
-      if (skipped !== undefined && played.used.size > 0) refuse(unusedIn(skipped, played));
-      const number = played.used.get(turn) ?? 0;
+      const skipped = [...turns].find(([each, { length }]) => each < turn && (done.get(each) ?? 0) < length);
+      if (skipped !== undefined && done.size > 0) refuse(unusedIn(skipped, done));
+      const number = done.get(turn) ?? 0;
       const exchange = turns.get(turn)?.[number];
-      if (exchange === undefined) return refuse(`call ${number + 1} of this turn is not recorded`);
-      played.used.set(turn, number + 1);
+      if (exchange === undefined) return refuse(`call ${number + 1} of this turn is not recorded${torn(recording)}`);
+      played.used.set(turn, Math.max(number + 1, played.used.get(turn) ?? 0));
       if (exchange.model !== model) refuse(`model differs: recorded ${exchange.model}, asked ${model}`);
-      const now = createMasker(kinds);
-      const asked = comparable(request.body, run, now);
+      const [live, now] = [createMasker(kinds), createMasker(kinds)];
+      // Masked before it is ordered, as the recorded one was: a text with a mask in it may be JSON no more.
+      const asked = comparable(maskRequest(request.body, live), run, now);
       const expected = expectedOf(exchange);
-      if (expected === null) return { exchange, valueOf: now.valueOf };
+      const valueOf = (masked: string | undefined) => live.valueOf(now.valueOf(masked ?? '') ?? '');
+      if (expected === null) return { exchange, valueOf };
       const then = createMasker(kinds);
       const there = comparable(expected.body, recording.run, then);
       const difference = firstDifference(expected.place, request.place, 'url') ?? firstDifference(there, asked);
       if (difference !== null) refuse(describeDifference(difference), quoteDifference(difference));
-      return { exchange, valueOf: (masked) => now.valueOf(then.renumbered(masked) ?? '') };
+      return { exchange, valueOf: (masked) => valueOf(then.renumbered(masked)) };
     },
     assertUsed: () => {
       const problems = [...runs].flatMap(([run, played]) => [
         ...played.problems.map((problem) => `run ${run}, ${problem}`),
         ...[...turns]
           .filter(([turn, { length }]) => (played.used.get(turn) ?? 0) < length)
-          .map((turn) => `run ${run}: ${unusedIn(turn, played)}`),
+          .map((turn) => `run ${run}: ${unusedIn(turn, played.used)}`),
       ]);
       if (runs.size === 0) problems.push('no run has played it');
       if (problems.length > 0) throw new ScriptError(`The recording of ${recording.run}: ${problems.join('; ')}`);
@@ -117,7 +127,13 @@ export function kindsOf(mask: Readonly<Record<string, RegExp>>): readonly MaskKi
   });
 }
 
-function unusedIn([turn, exchanges]: readonly [number, readonly Exchange[]], { used }: Played): string {
+/** A worker that ended while it wrote took a line with it, and with a request its reply. */
+function torn({ tornLines }: Recording): string {
+  if (tornLines === 0) return '';
+  return `; ${tornLines} ${tornLines === 1 ? 'line' : 'lines'} of the recording cannot be read`;
+}
+
+function unusedIn([turn, exchanges]: readonly [number, readonly Exchange[]], used: PlayedCalls): string {
   const left = exchanges.length - (used.get(turn) ?? 0);
   return `${left} recorded ${left === 1 ? 'reply' : 'replies'} of turn ${turn} ${left === 1 ? 'was' : 'were'} not used`;
 }
@@ -141,7 +157,30 @@ function comparable(body: JsonValue, run: string, masker: Masker): JsonValue {
   // A run's id stands in the keys and links that tools give back.
   const own = JSON.parse(JSON.stringify(body).replaceAll(run, '[run]')) as JsonValue;
   const members = Object.entries(isObject(own) ? own : { body: own }).filter(([name]) => !CALLERS_OWN.has(name));
-  return maskRequest(inOrder(Object.fromEntries(members)), masker);
+  return maskRequest(inOrder(withoutCallIds(Object.fromEntries(members), new Map())), masker);
+}
+
+/** Members that name a call of a tool in its result. */
+const CALL_ID = /^(?:call_id|tool_call_id|tool_use_id|toolCallId|toolUseId)$/;
+
+/** Members of which a call, or its result, has one beside its id. */
+const OF_CALL = ['args', 'arguments', 'function', 'input', 'response'];
+
+/** Numbers the calls of tools in the place of their ids: where a provider gives none, each run has others. */
+function withoutCallIds(value: JsonValue, numbers: Map<string, string>): JsonValue {
+  if (Array.isArray(value)) return value.map((item: JsonValue) => withoutCallIds(item, numbers));
+  if (!isObject(value)) return value;
+  const isCall = OF_CALL.some((name) => value[name] !== undefined);
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]: [string, JsonValue]) => {
+      if (typeof member !== 'string' || !(CALL_ID.test(name) || (isCall && name === 'id'))) {
+        return [name, withoutCallIds(member, numbers)];
+      }
+      const number = numbers.get(member) ?? `call ${numbers.size + 1}`;
+      numbers.set(member, number);
+      return [name, number];
+    }),
+  );
 }
 
 /** Orders the members of objects, also of those that stand in a text: a result that was stored comes back in that order. */

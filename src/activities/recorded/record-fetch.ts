@@ -2,12 +2,12 @@ import type { JsonValue } from '../../domain/json.ts';
 import { fieldOf } from '../model/error-chain.ts';
 import { safeMessage } from '../model/safe-message.ts';
 import type { Fetch } from '../model/wire-model.ts';
-import { chunksAfter, decodeBody } from './body-text.ts';
 import { maskRequest } from './mask-json.ts';
-import { maskReply } from './mask-reply.ts';
-import { applyEdits, createMasker, type Masker, type MaskKind } from './masker.ts';
+import { createMasker, type Masker, type MaskKind } from './masker.ts';
 import type { Answered, RecordingLine, ThrownError } from './recording.ts';
+import { keepBody } from './reply-body.ts';
 import { callOf, REQUEST_ID_HEADER } from './run-position.ts';
+import { secretsOf } from './secrets-of.ts';
 
 /** Where recordings are written. */
 export type RecordingSink = {
@@ -20,7 +20,7 @@ export type RecordingSink = {
 
 /** Headers of a reply that say something about the call, and nothing about who made it. */
 const HEADERS =
-  /^(?:content-type|retry-after(?:-ms)?|x-request-id|request-id|x-should-retry|(?:x|anthropic)-ratelimit-[\w-]+)$/;
+  /^(?:content-type|retry-after(?:-ms)?|x-request-id|request-id|x-should-retry|x-amzn-(?:requestid|errortype)|(?:(?:x|anthropic)-)?ratelimit-[\w-]+)$/;
 
 /** Errors that are looked at, from the outermost to its cause. */
 const ERRORS_MAX = 5;
@@ -33,17 +33,22 @@ export function recordFetch(fetch: Fetch, model: string, sink: RecordingSink): F
   return async (input, init) => {
     const id = new Headers(init?.headers).get(REQUEST_ID_HEADER);
     const call = callOf(id);
-    if (id === null || call === null || typeof init?.body !== 'string') return fetch(input, init);
-    const masker = createMasker(sink.kinds);
+    if (id === null || call === null) return fetch(input, init);
+    const masker = createMasker(sink.kinds, secretsOf(input, init));
+    const asked = typeof init?.body === 'string' ? parseBody(init.body) : null;
+    if (asked === null) {
+      sink.report(`${id}: its request is no text, so the call is not recorded`);
+      return fetch(input, init);
+    }
     const request = {
-      method: init.method ?? 'GET',
-      url: placeOf(input),
-      body: maskRequest(parseBody(init.body), masker),
+      method: init?.method ?? 'GET',
+      url: masker.mask(placeOf(input)),
+      body: maskRequest(asked, masker),
     };
     const write = (line: RecordingLine): Promise<void> =>
       sink.append(call.run, line).catch((error: unknown) => sink.report(`${line.kind} ${id}: ${String(error)}`));
     await write({ kind: 'asked', id, turn: call.turn, model, at: new Date().toISOString(), request });
-    return recordReply({ id, masker, write, signal: init.signal ?? null }, () => fetch(input, init));
+    return recordReply({ id, masker, write, signal: init?.signal ?? null }, () => fetch(input, init));
   };
 }
 
@@ -58,13 +63,20 @@ async function recordReply(call: Call, send: () => Promise<Response>): Promise<R
   const beganAt = performance.now();
   const elapsed = (): number => Math.round(performance.now() - beganAt);
   const closing = { kind: 'answered', id: call.id } as const;
-  const nothing = { headers: {}, body: '', isKept: true, chunks: [], status: null } as const;
+  const nothing = { headers: {}, body: '', encoding: 'text', chunks: [], status: null } as const;
   let response: Response;
   try {
     response = await send();
   } catch (error) {
     const end = call.signal?.aborted === true ? 'stopped' : 'failed';
-    await call.write({ ...closing, ...nothing, chunks: [], end, endMs: elapsed(), errors: errorsOf(error) });
+    await call.write({
+      ...closing,
+      ...nothing,
+      chunks: [],
+      end,
+      endMs: elapsed(),
+      errors: errorsOf(error, call.masker),
+    });
     throw error;
   }
   const chunks: { readonly atMs: number; readonly bytes: Uint8Array }[] = [];
@@ -72,9 +84,9 @@ async function recordReply(call: Call, send: () => Promise<Response>): Promise<R
   const close = async (end: Answered['end'], error?: unknown): Promise<void> => {
     if (isClosed) return;
     isClosed = true;
-    const head = { status: response.status, headers: headersOf(response.headers) };
-    const body = maskedBody(chunks, call.masker);
-    await call.write({ ...closing, ...head, ...body, end, endMs: elapsed(), errors: errorsOf(error) });
+    const head = { status: response.status, headers: headersOf(response.headers, call.masker) };
+    const body = keepBody(chunks, call.masker);
+    await call.write({ ...closing, ...head, ...body, end, endMs: elapsed(), errors: errorsOf(error, call.masker) });
   };
   if (response.body === null) {
     await close('whole');
@@ -117,19 +129,10 @@ function decodedHeaders(headers: Headers): Headers {
   return copy;
 }
 
-function maskedBody(
-  chunks: readonly { readonly atMs: number; readonly bytes: Uint8Array }[],
-  masker: Masker,
-): Pick<Answered, 'body' | 'isKept' | 'chunks'> {
-  const sizes = chunks.map(({ atMs, bytes }): [number, number] => [atMs, bytes.length]);
-  const text = decodeBody(chunks.map(({ bytes }) => bytes));
-  if (text === null) return { body: '', isKept: false, chunks: sizes };
-  const edits = maskReply(text, masker);
-  return { body: applyEdits(text, edits), isKept: true, chunks: chunksAfter(text, edits, sizes) };
-}
-
-function headersOf(headers: Headers): Record<string, string> {
-  return Object.fromEntries([...headers].filter(([name]) => HEADERS.test(name)));
+function headersOf(headers: Headers, masker: Masker): Record<string, string> {
+  return Object.fromEntries(
+    [...headers].flatMap(([name, value]) => (HEADERS.test(name) ? [[name, masker.mask(value)]] : [])),
+  );
 }
 
 /** Keeps the place that was asked, without names, passwords or parameters: some providers take keys there. */
@@ -146,7 +149,7 @@ function parseBody(body: string): JsonValue {
   }
 }
 
-function errorsOf(error: unknown): ThrownError[] {
+function errorsOf(error: unknown, masker: Masker): ThrownError[] {
   const errors: ThrownError[] = [];
   for (let each = error; each instanceof Error && errors.length < ERRORS_MAX; each = each.cause) {
     // An attempt on several addresses has what is known in the first of them.
@@ -155,7 +158,7 @@ function errorsOf(error: unknown): ThrownError[] {
     const syscall = fieldOf(each, 'syscall') ?? fieldOf(first, 'syscall');
     errors.push({
       name: each.name,
-      message: safeMessage(each.message),
+      message: masker.mask(safeMessage(each.message)),
       ...(code === null ? {} : { code }),
       ...(syscall === null ? {} : { syscall }),
     });

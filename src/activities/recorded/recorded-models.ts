@@ -41,15 +41,15 @@ export async function playedModel(
   const [, recordingName = name, own] = /^([^:]+):(.+)$/.exec(name) ?? [];
   const model = findRecording(settings, id, recordingName);
   const modelId = own ?? model.modelId;
-  const { fetch: _fetch, ...rest } = settings;
+  const { fetch: _fetch, countPlayed, ...rest } = settings;
   const env = withoutKeys(settings.env);
-  const played = await create({ ...rest, env, fetch: playFetch(model, modelId) }).resolve({
+  const played = await create({ ...rest, env, fetch: playFetch(model, modelId, countPlayed) }).resolve({
     id: modelId,
     outputTokensMax: 1,
     contextTokensMax: 1,
   });
   if (model.kind === 'wire') return { ...played, id, simulated: true };
-  return { ...played, id, model: keptModel(model, modelId), wire: 'simulated', simulated: true };
+  return { ...played, id, model: keptModel(model, modelId, countPlayed), wire: 'simulated', simulated: true };
 }
 
 function findRecording({ recordings }: ModelSettings, id: string, name: string): RecordedModel {
@@ -70,7 +70,7 @@ function withoutKeys(env: Environment): Environment {
   return new Proxy(env, {
     get: (target, name) => {
       if (typeof name !== 'string') return undefined;
-      if (/_(?:API_KEY|ACCESS_KEY|ACCESS_KEY_ID|TOKEN)$/.test(name)) return 'recorded';
+      if (/_(?:API_KEY|ACCESS_KEY|ACCESS_KEY_ID|TOKEN|TOKEN_BEDROCK|REGION)$/.test(name)) return 'recorded';
       if (name.endsWith('_FILE')) return undefined;
       return /_(?:BASE_URL|ENDPOINT)$/.test(name) ? 'http://recorded.invalid/v1' : target[name];
     },

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { JsonValue } from '../../domain/json.ts';
+import { attemptOf } from './run-position.ts';
 
 const json = z.custom<JsonValue>((value) => value !== undefined);
 
@@ -37,8 +38,10 @@ const answered = z.object({
   status: z.number().int().nullable(),
   headers: z.record(z.string(), z.string()),
   body: z.string(),
-  /** False for a body that is no text: nothing in it could be masked, so it is not kept. */
-  isKept: z.boolean(),
+  /** How the body is written. `frames` has a line for the payload of each binary event. */
+  encoding: z.enum(['text', 'base64', 'frames']),
+  /** Of binary events the headers, in base64, and the bytes of one that was cut. */
+  frames: z.object({ heads: z.array(z.string()), rest: z.number().int() }).optional(),
   /** Of each chunk the milliseconds since the request, and its bytes. */
   chunks: z.array(z.tuple([z.number(), z.number().int()])),
   end: z.enum(['whole', 'cut', 'failed', 'stopped']),
@@ -117,15 +120,46 @@ export function parseRecording(text: string): Recording {
   const [first] = lines;
   if (first?.kind !== 'recording') throw new TypeError('A recording begins with a line of the kind "recording"');
   const answers = new Map(lines.flatMap((each) => (each.kind === 'answered' ? [[each.id, each] as const] : [])));
-  const exchanges = lines.flatMap((each): (Exchange & { readonly at: string })[] => {
-    if (each.kind === 'kept') return [{ kind: 'kept', turn: each.turn, model: each.model, kept: each, at: '' }];
-    if (each.kind !== 'asked') return [];
-    const { turn, model, at } = each;
-    return [{ kind: 'wire', turn, model, asked: each, answer: answers.get(each.id) ?? null, at }];
-  });
-  // Files of several workers may be put together one after the other.
-  exchanges.sort((one, other) => (one.at < other.at ? -1 : Number(one.at > other.at)));
+  const requests = inOrder(lines.flatMap((each) => (each.kind === 'asked' ? [each] : [])));
+  const exchanges: Exchange[] = [
+    ...lines.flatMap((each) =>
+      each.kind === 'kept' ? [{ kind: each.kind, turn: each.turn, model: each.model, kept: each }] : [],
+    ),
+    ...requests.map((each) => ({
+      kind: 'wire' as const,
+      turn: each.turn,
+      model: each.model,
+      asked: each,
+      answer: answers.get(each.id) ?? null,
+    })),
+  ];
   return { run: first.run, masks: first.masks, exchanges, tornLines };
+}
+
+/**
+ * Orders requests by when they were made: files of several workers may be put together one after the other. The attempts of one activity go
+ * by their numbers, because the clocks of two workers differ.
+ */
+function inOrder(requests: readonly Asked[]): readonly Asked[] {
+  const placed = requests.map((each) => ({ each, ...attemptOf(each.id) }));
+  const began = new Map<string, string>();
+  for (const { each, activity } of placed) {
+    const earliest = began.get(activity);
+    if (earliest === undefined || each.at < earliest) began.set(activity, each.at);
+  }
+  return placed
+    .toSorted(
+      (one, other) =>
+        order(began.get(one.activity) ?? '', began.get(other.activity) ?? '') ||
+        order(one.activity, other.activity) ||
+        one.attempt - other.attempt ||
+        order(one.each.at, other.each.at),
+    )
+    .map(({ each }) => each);
+}
+
+function order(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
 }
 
 function checked(value: unknown, number: number): RecordingLine {

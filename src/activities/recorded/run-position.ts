@@ -9,3 +9,9 @@ export function callOf(requestId: string | null): RunPosition | null {
   const [, run, turn] = /^([\w-]{22})-(\d+)-/.exec(requestId ?? '') ?? [];
   return run === undefined ? null : { run, turn: Number(turn) };
 }
+
+/** Reads the activity and its attempt out of the same id: calls of one attempt have both in common. */
+export function attemptOf(requestId: string): { readonly activity: string; readonly attempt: number } {
+  const [, activity = requestId, attempt = '0'] = /^([\w-]{22}-\d+-.+)-(\d+)-[^-]*$/.exec(requestId) ?? [];
+  return { activity, attempt: Number(attempt) };
+}

@@ -2,9 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { keepCalls } from '../../activities/recorded/keep-calls.ts';
-import { MASK_KINDS } from '../../activities/recorded/masker.ts';
 import type { RecordingLine } from '../../activities/recorded/recording.ts';
 import type { Release } from '../../domain/release/release.ts';
+import { readRecordingMasks } from '../../runtime/recordings.ts';
 import { readKeptCalls } from '../../stores/kept-calls.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
@@ -25,7 +25,8 @@ export function addRunRecord(parent: Command, context: CommandContext): void {
   addRunArgument(command)
     .requiredOption('-o, --output <file>', 'file to write; one that is there is not written over')
     .action(async (id: string, options: Options) => {
-      const lines = await withRuns(context.cli, (runs) => linesOf(runs, id));
+      const masks = readRecordingMasks(context.cli.env);
+      const lines = await withRuns(context.cli, (runs) => linesOf(runs, id, masks));
       const file = resolve(context.cli.cwd, options.output);
       write(file, lines);
       const calls = lines.length - 1;
@@ -38,13 +39,17 @@ export function addRunRecord(parent: Command, context: CommandContext): void {
     });
 }
 
-async function linesOf(runs: OpenRuns, id: string): Promise<readonly RecordingLine[]> {
+async function linesOf(
+  runs: OpenRuns,
+  id: string,
+  masks: Readonly<Record<string, RegExp>>,
+): Promise<readonly RecordingLine[]> {
   const tenant = await findRunTenant(runs, id);
   const calls = tenant === null ? [] : await readKeptCalls(runs.stores, tenant, id);
   const releases = new Map<string, Release>();
   for (const { release } of calls) releases.set(release, await runs.stores.releases.get(release));
   try {
-    return keepCalls(id, calls, releases, MASK_KINDS);
+    return keepCalls(id, calls, releases, masks);
   } catch (error) {
     if (error instanceof TypeError) throw new CommandError(EXIT.failed, error.message, { cause: error });
     throw error;

@@ -6,6 +6,7 @@ import { maskRequest } from '../../../src/activities/recorded/mask-json.ts';
 import { maskReply } from '../../../src/activities/recorded/mask-reply.ts';
 import { applyEdits, createMasker, MASK_KINDS } from '../../../src/activities/recorded/masker.ts';
 import { kindsOf } from '../../../src/activities/recorded/player.ts';
+import { secretsOf } from '../../../src/activities/recorded/secrets-of.ts';
 
 const TEXTS: readonly (readonly [string, string])[] = [
   ['write to liam.murphy+x@mail.example.co.uk today', 'write to [email-1] today'],
@@ -27,6 +28,22 @@ const TEXTS: readonly (readonly [string, string])[] = [
   ['password=hunter2!x', 'password=[key-1]'],
   ['it was [email-7], then a@x.org, then [email-7]', 'it was [email-1], then [email-2], then [email-1]'],
   ['a citation [1] and [note-1] stay', 'a citation [1] and [note-1] stay'],
+  // Words of JSON, also inside JSON: the letter of an escape belongs to no value.
+  [String.raw`{"note":"mail\nliam@x.org\n555-010-9999"}`, String.raw`{"note":"mail\n[email-1]\n[phone-1]"}`],
+  [
+    String.raw`{\"note\":\"\\nDE89370400440532013000\\tsk-proj-abcdefgh12345678\"}`,
+    String.raw`{\"note\":\"\\n[iban-1]\\t[key-1]\"}`,
+  ],
+  [String.raw`{"to":"j\u00f6rg\u0040x.org"} is jörg@x.org`, '{"to":"[email-1]"} is [email-1]'],
+  [String.raw`C:\new\tools stay`, String.raw`C:\new\tools stay`],
+  // Secrets by the names before them.
+  ['OPENAI_API_KEY=0123456789abcdef', 'OPENAI_API_KEY=[key-1]'],
+  [
+    String.raw`{\"client_secret\":\"a1b2c3\",\"refreshToken\": \"d4e5\"}`,
+    String.raw`{\"client_secret\":\"[key-1]\",\"refreshToken\": \"[key-2]\"}`,
+  ],
+  ['{"secret":true,"password":null,"max_tokens":4096}', '{"secret":true,"password":null,"max_tokens":4096}'],
+  ['limit of organization org-AbCdEf0123456789xyz on', 'limit of organization [key-1] on'],
 ];
 
 /** Words and arguments in pieces of two characters, in the shapes of three wires. */
@@ -110,8 +127,66 @@ describe('masking', () => {
     });
   }
 
+  it('masks secrets of a reply by the names of their members', () => {
+    const call = {
+      candidates: [{ content: { parts: [{ functionCall: { args: { user: 'me', dbPassword: 'x' } } }] } }],
+    };
+    for (const reply of [JSON.stringify(call), `data: ${JSON.stringify(call)}\n\n`]) {
+      const written = applyEdits(reply, maskReply(reply, createMasker()));
+      assert.equal(written.includes('"dbPassword":"[key-1]"'), true, written);
+      assert.equal(written.includes('"user":"me"'), true);
+    }
+  });
+
+  it('masks the secrets of a call wherever they stand', () => {
+    const init = {
+      headers: { Authorization: 'Bearer 0123456789abcdef', 'api-key': 'fedcba9876543210', accept: 'text/event-stream' },
+    };
+    const signed = {
+      headers: {
+        authorization: 'AWS4-HMAC-SHA256 Credential=IDIDIDIDID/20240101/x, SignedHeaders=host, Signature=0a0b0c0d0e',
+      },
+    };
+    const secrets = [
+      ...secretsOf('https://me:pass%20word@h/v1?key=query-key-1&alt=sse', init),
+      ...secretsOf('https://h/', signed),
+    ];
+    const masker = createMasker(MASK_KINDS, secrets);
+    const said =
+      'no: 0123456789abcdef, fedcba9876543210, query-key-1, pass word, IDIDIDIDID, 0a0b0c0d0e; text/event-stream sse 20240101';
+    assert.equal(
+      masker.mask(said),
+      'no: [key-1], [key-2], [key-3], [key-4], [key-5], [key-6]; text/event-stream sse 20240101',
+    );
+    assert.equal(createMasker(MASK_KINDS, ['short']).mask('a short word'), 'a short word');
+  });
+
+  it('keeps small files as hashes, and short words', () => {
+    const text = Buffer.from('I am a@x.org').toString('base64');
+    const body = { source: { type: 'base64', data: text }, url: `data:text/plain;base64,${text}`, data: 'yes' };
+    const masked = JSON.stringify(maskRequest(body, createMasker()));
+    assert.equal(masked.includes(text), false);
+    assert.match(masked, /"data":"yes"/);
+  });
+
   it('is done with long texts in linear time', () => {
-    for (const piece of ['a', '1', ' ', '1 ', 'a.', 'a@', 'eyJ', 'key=', 'DE89 ', '+1 ', '-----BEGIN ', 'bearer ']) {
+    for (const piece of [
+      'a',
+      '1',
+      ' ',
+      '1 ',
+      'a.',
+      'a@',
+      'eyJ',
+      'key=',
+      'DE89 ',
+      '+1 ',
+      '-----BEGIN ',
+      'bearer ',
+      '\\\\',
+      '\\\\n',
+      'secret=',
+    ]) {
       const text = piece.repeat(Math.ceil(200_000 / piece.length));
       assert.ok(createMasker().mask(text).length > 0);
     }
@@ -131,7 +206,7 @@ describe('masking', () => {
 
   it('keeps chunks apart where they were, also inside a character', () => {
     const bytes = Buffer.from('é to a@x.org!');
-    const decoded = decodeBody([bytes.subarray(0, 1), bytes.subarray(1)]);
+    const decoded = decodeBody(bytes);
     assert.equal(decoded, 'é to a@x.org!');
     const edits = createMasker().edits('é to a@x.org!');
     assert.deepEqual(
@@ -146,8 +221,8 @@ describe('masking', () => {
         [9, 9],
       ],
     );
-    assert.equal(decodeBody([bytes.subarray(0, 1)]), '');
-    assert.equal(decodeBody([Buffer.from([0xff, 0, 0xfe, 0x80, 0x81])]), null);
+    assert.equal(decodeBody(bytes.subarray(0, 1)), '');
+    assert.equal(decodeBody(Buffer.from([0xff, 0, 0xfe, 0x80, 0x81])), null);
   });
 });
 

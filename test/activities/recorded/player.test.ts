@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import type { JsonValue } from '../../../src/domain/json.ts';
 import { playFetch } from '../../../src/activities/recorded/play-fetch.ts';
-import { type PlayerOptions, recorded } from '../../../src/activities/recorded/player.ts';
+import { type CountPlayed, type PlayerOptions, recorded } from '../../../src/activities/recorded/player.ts';
 
 const RECORDED = 'recordedRecordedRecord';
 const LIVE = 'liveLiveLiveLiveLiveLi';
@@ -27,7 +27,7 @@ function textOf(calls: readonly Spoken[], masks = {}): string {
       status: 200,
       headers: { 'content-type': 'text/plain' },
       body: reply,
-      isKept: true,
+      encoding: 'text',
       chunks: [[atMs, Buffer.byteLength(reply)]],
       end: 'whole',
       endMs: atMs,
@@ -39,9 +39,9 @@ function textOf(calls: readonly Spoken[], masks = {}): string {
     .join('\n');
 }
 
-function play(calls: readonly Spoken[], options: PlayerOptions = {}, masks = {}) {
+function play(calls: readonly Spoken[], options: PlayerOptions = {}, masks = {}, played?: CountPlayed) {
   const model = recorded(textOf(calls, masks), options);
-  const fetch = playFetch(model, MODEL);
+  const fetch = playFetch(model, MODEL, played);
   const ask = async (turn: number, body: JsonValue, signal?: AbortSignal, run = LIVE): Promise<string> => {
     const headers = { 'x-client-request-id': `${run}-${turn}-1-1-abcdef01` };
     const init = { method: 'POST', headers, body: JSON.stringify(body), ...(signal === undefined ? {} : { signal }) };
@@ -51,6 +51,13 @@ function play(calls: readonly Spoken[], options: PlayerOptions = {}, masks = {})
 }
 
 const said = (text: string): JsonValue => ({ messages: [{ role: 'user', content: text }] });
+
+const looked = (id: string, argument: string): JsonValue => ({
+  contents: [
+    { parts: [{ functionCall: { id, name: 'look', args: { id: argument } } }] },
+    { parts: [{ functionResponse: { id, name: 'look', response: { content: 'x' } } }] },
+  ],
+});
 
 describe('a played recording', () => {
   it('is played by any number of runs, each from its beginning', async () => {
@@ -71,6 +78,39 @@ describe('a played recording', () => {
     assert.throws(() => model.assertUsed(), /no run has played it/);
     await ask(1, said('a'));
     await assert.rejects(ask(2, said('a')), /left in turn 2: 1 recorded reply of turn 1 was not used/);
+  });
+
+  it('goes on where the run is, whichever process has played what was before', async () => {
+    const calls = [1, 1, 2, 3, 3].map((turn, index) => ({ turn, body: said('a'), reply: `reply ${index}` }));
+    const played = new Map<number, number>();
+    const [one, other] = [0, 1].map(() => play(calls, {}, {}, async () => new Map(played)));
+    assert.ok(one && other);
+    const heard: string[] = [];
+    for (const [index, { turn }] of calls.entries()) {
+      const { ask } = index % 2 === 0 ? one : other;
+      // The first answer was lost with its process: nobody has heard it.
+      await ask(turn, said('a'));
+      heard.push(await (index % 3 === 0 ? other : one).ask(turn, said('a')));
+      played.set(turn, (played.get(turn) ?? 0) + 1);
+    }
+    assert.deepEqual(
+      heard,
+      calls.map(({ reply }) => reply),
+    );
+    played.set(2, 0);
+    await assert.rejects(one.ask(4, said('a')), /1 recorded reply of turn 2 was not used/);
+  });
+
+  it('compares calls of tools by their order where their ids differ, and not what is in them', async () => {
+    const calls = [{ turn: 1, body: looked('then', 'a'), reply: 'x' }];
+    assert.equal(await play(calls).ask(1, looked('now', 'a')), 'x');
+    await assert.rejects(play(calls).ask(1, looked('now', 'b')), /contents differ at contents\[0\]/);
+  });
+
+  it('compares results that are JSON no more where they are masked', async () => {
+    const result = '{"z":1,"card":4111111111111111,"password":12345678}';
+    const call = { turn: 1, body: said('{"z":1,"card":[card-1],"password":[key-1]}'), reply: 'pay [card-1]' };
+    assert.equal(await play([call]).ask(1, said(result)), 'pay 4111111111111111');
   });
 
   it('compares without the run itself, its caller, and the order of members', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { PerdureClient } from '../../../src/client/create-client.ts';
 import type { RunReader } from '../../../src/client/run-reader.ts';
-import { type Domain, type TauCase, tauTools } from './cases.ts';
+import { type TauCase, tauTools } from './cases.ts';
 import type { LedgerEntry, TauServers, Wire } from './servers.ts';
 import { type Faults, tenantOf } from './tau-agent.ts';
 
@@ -9,7 +9,7 @@ export type Stage = {
   readonly client: PerdureClient;
   readonly reader: RunReader;
   readonly servers: TauServers;
-  readonly agentOf: (domain: Domain, wire: Wire) => string;
+  readonly agentOf: (domain: string, wire: Wire) => string;
 };
 
 /** Runs a case to its end and gives what its tools received. */
@@ -20,21 +20,22 @@ export async function playCase(
   faults: Faults = {},
   label: string = wire,
 ): Promise<{ readonly ledger: readonly LedgerEntry[]; readonly answer: string; readonly runId: string }> {
-  const domain = domainOf(each);
-  const tenant = tenantOf(each.id, label, faults);
+  const { domain } = each;
+  const tenant = tenantOf(each, label, faults);
   const input = `[case ${each.id}] ${each.user}`;
   const run = await stage.client.start({ agent: stage.agentOf(domain, wire), input, tenant, startKey: tenant });
   const end = await run.result();
   const where = `${each.id} on ${wire}`;
   assert.deepEqual(end.outcome, { kind: 'completed' }, where);
   const answer = (await stage.reader.answer(tenant, run.id)) ?? '';
-  for (const words of each.final_must_contain) assert.ok(answer.includes(words), `${where}: no ${words} in ${answer}`);
+  for (const words of each.final_must_contain ?? [])
+    assert.ok(answer.includes(words), `${where}: no ${words} in ${answer}`);
   return { ledger: await stage.servers.ledgerOf(domain, tenant), answer, runId: run.id };
 }
 
 /** Gives the calls of a case that reach its tools: a tool that is not offered is told to the model, and not called. */
 export function goldCalls(each: TauCase): readonly Pick<LedgerEntry, 'name' | 'arguments'>[] {
-  const offered = new Set(tauTools(domainOf(each)).map(({ name }) => name));
+  const offered = new Set(tauTools(each.domain).map(({ name }) => name));
   return each.actions
     .filter(({ name }) => offered.has(name))
     .map(({ name, arguments: given }) => ({ name, arguments: given }));
@@ -75,10 +76,6 @@ export function assertWrittenOnce(each: TauCase, wire: Wire, ledger: readonly Le
 function callKey({ name, arguments: given }: Pick<LedgerEntry, 'name' | 'arguments'>): string {
   const members = Object.entries(given).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return `${name} ${JSON.stringify(members)}`;
-}
-
-function domainOf({ id }: TauCase): Domain {
-  return id.startsWith('airline/') ? 'airline' : 'retail';
 }
 
 /** Does work for all of a list, so many at a time. */

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LLMock } from '@copilotkit/aimock';
+import { type Fixture, LLMock } from '@copilotkit/aimock';
 import { identifyProcess } from '../../../src/cli/dev-stack/process-identity.ts';
 import type { JsonObject } from '../../../src/domain/json.ts';
 import { endWithTests, testFolder } from '../servers.ts';
-import { DOMAINS, type Domain, tauFolder } from './cases.ts';
+import { DOMAINS, tauFolder } from './cases.ts';
 
 /** Wires that the cases are played on, with what names a model of each. */
 export const WIRES = { chat: 'openai:tau', responses: 'openai-responses:tau', anthropic: 'anthropic:tau' } as const;
@@ -24,7 +25,7 @@ export type LedgerEntry = {
 export type TauServers = {
   /** What workers need to find them. */
   readonly env: Readonly<Record<string, string>>;
-  readonly ledgerOf: (domain: Domain, session: string) => Promise<readonly LedgerEntry[]>;
+  readonly ledgerOf: (domain: string, session: string) => Promise<readonly LedgerEntry[]>;
   /** What the provider was asked and could not answer. */
   readonly refused: () => readonly string[];
   readonly close: () => Promise<void>;
@@ -35,7 +36,7 @@ export async function startTauServers(): Promise<TauServers> {
   // Its turns are counted by the replies in the request; without this it guesses.
   process.env['AIMOCK_STRICT_TURN_INDEX'] = '1';
   const provider = new LLMock({ port: 0, host: '127.0.0.1', journalMaxEntries: 0 });
-  for (const domain of DOMAINS) provider.loadFixtureFile(join(tauFolder, domain, 'aimock-fixtures.json'));
+  for (const domain of DOMAINS) provider.addFixtures(readFixtures(domain));
   await provider.start();
   const { child, url } = await startTools();
   return {
@@ -61,6 +62,33 @@ export async function startTauServers(): Promise<TauServers> {
       await provider.stop();
     },
   };
+}
+
+/**
+ * Reads what the model says in the cases of a domain. The case is looked for in all that the user has said: what the run itself tells the model
+ * comes as the user's words, and may be the last of them.
+ */
+function readFixtures(domain: string): Fixture[] {
+  const text = readFileSync(join(tauFolder, domain, 'aimock-fixtures.json'), 'utf8');
+  const { fixtures } = JSON.parse(text) as {
+    readonly fixtures: readonly (Fixture & { readonly match: { readonly userMessage: string } })[];
+  };
+  return fixtures.map(({ match: { userMessage, ...match }, response, ...more }) => {
+    const words = JSON.stringify(userMessage).slice(1, -1);
+    const predicate: NonNullable<Fixture['match']['predicate']> = ({ messages }) =>
+      messages.some((message) => message.role === 'user' && JSON.stringify(message.content).includes(words));
+    return { ...more, match: { ...match, predicate }, response: withTexts(response) };
+  });
+}
+
+/** A file may have arguments as objects, the provider has them as text. */
+function withTexts(response: Fixture['response']): Fixture['response'] {
+  if (!('toolCalls' in response)) return response;
+  const toolCalls = response.toolCalls?.map((call) => ({
+    ...call,
+    arguments: typeof call.arguments === 'string' ? call.arguments : JSON.stringify(call.arguments),
+  }));
+  return { ...response, ...(toolCalls === undefined ? {} : { toolCalls }) };
 }
 
 async function startTools(): Promise<{ readonly child: ChildProcess; readonly url: string }> {

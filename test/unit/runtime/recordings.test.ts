@@ -18,6 +18,8 @@ const asked = (id: string, turn: number, at: string) => ({
   request: { method: 'POST', url: 'http://h/v1/chat/completions', body: {} },
 });
 
+const idOf = (activity: string, attempt: number): string => `${'r'.repeat(22)}-1-${activity}-${attempt}-abcdef01`;
+
 describe('the file of a recording', () => {
   it('begins with its run and masks, and closes a line that was torn', async () => {
     const folder = await testFolder();
@@ -36,6 +38,30 @@ describe('the file of a recording', () => {
         ['a', null],
         ['b', null],
       ],
+    );
+  });
+
+  it('begins anew where its opening line was torn', async () => {
+    const folder = await testFolder();
+    writeFileSync(join(folder, 'r.jsonl'), '{"kind":"recording","vers');
+    appendToRecording({ folder, masks }, 'r', asked('a', 1, '1'));
+    const { run, masks: sources, exchanges, tornLines } = parseRecording(readRecording(folder, 'r') ?? '');
+    assert.deepEqual([run, sources, exchanges.length, tornLines], ['r', { customer: String.raw`C-\d+` }, 1, 1]);
+  });
+
+  it('has the attempts of an activity in their order where the clocks of workers differ', async () => {
+    const folder = await testFolder();
+    const at = [
+      [idOf('12', 2), '2026-01-01T00:00:01.000Z'],
+      [idOf('12', 1), '2026-01-01T00:00:05.000Z'],
+      [idOf('7', 1), '2026-01-01T00:00:06.000Z'],
+      [idOf('12', 3), '2026-01-01T00:00:09.000Z'],
+    ] as const;
+    for (const [name, time] of at) appendToRecording({ folder, masks: {} }, 'r', asked(name, 1, time));
+    const { exchanges } = parseRecording(readRecording(folder, 'r') ?? '');
+    assert.deepEqual(
+      exchanges.map((each) => each.kind === 'wire' && each.asked.id),
+      [idOf('12', 1), idOf('12', 2), idOf('12', 3), idOf('7', 1)],
     );
   });
 

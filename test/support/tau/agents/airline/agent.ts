@@ -1,3 +1,0 @@
-import { tauAgent } from '../../tau-agent.ts';
-
-export const agent = tauAgent('airline', 'airline', process.env['TAU_MODEL'] ?? 'openai:tau');

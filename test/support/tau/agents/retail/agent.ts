@@ -1,3 +1,0 @@
-import { tauAgent } from '../../tau-agent.ts';
-
-export const agent = tauAgent('retail', 'retail', process.env['TAU_MODEL'] ?? 'openai:tau');
