@@ -7,6 +7,7 @@ import {
   ModelReplyError,
   ModelStreamError,
   ModelUnavailable,
+  RequestNotMade,
   ScriptError,
   type ProviderContext,
 } from './model/model-errors.ts';
@@ -32,6 +33,8 @@ export type Failure = {
   readonly sent: 'no' | 'maybe';
   /** The model cannot hold the prompt: a shorter one may pass. */
   readonly isTooLong?: true;
+  /** The provider does not have the model, or not for this key: another may do the work. */
+  readonly isNotFound?: true;
 };
 
 /**
@@ -120,6 +123,10 @@ function fromReply({ kind, provider: { id } }: ModelReplyError): Failure {
       return replyFailure('model-error', 'transient', `The reply of ${id} ended without a proper stop reason`);
     case 'too-large':
       return replyFailure('model-error', 'final', `The reply of ${id} is larger than a reply can be`);
+    case 'context-full': {
+      const full = replyFailure('validation', 'final', `The reply of ${id} ended where the model's context is full`);
+      return { ...full, isTooLong: true };
+    }
     case 'content-filter':
       return replyFailure('guardrail-block', 'final', `${id} stopped its reply for its content`);
     case 'length': {
@@ -136,11 +143,14 @@ function replyFailure(cause: Cause, disposition: Disposition, message: string): 
 /** The package of a provider refuses a request before it is sent: a kind of file that the provider does not read, a part in the wrong place. */
 const REFUSED_HERE: ReadonlySet<string> = new Set(['AI_UnsupportedFunctionalityError', 'AI_InvalidPromptError']);
 
+/** They name what is refused: a function, or an option. */
+const QUOTABLE: ReadonlySet<string> = new Set(['AI_UnsupportedFunctionalityError', 'AI_InvalidArgumentError']);
+
 function fromModel(error: unknown, provider: ProviderContext): Failure {
-  const network = networkErrorOf(error);
-  // A reset while the reply is read also has the status of the reply, so the network comes first.
-  if (network !== null) return fromNetwork('model-error', `${provider.id} could not be reached`, network);
+  // A refusal is one even where the connection broke while its words were read.
   if (APICallError.isInstance(error) && (error.statusCode ?? 0) >= 400) return fromApiCall(error, provider);
+  const network = networkErrorOf(error);
+  if (network !== null) return fromNetwork('model-error', `${provider.id} could not be reached`, network);
   if (error instanceof ModelStreamError) {
     const report = readProviderReport(null, {}, error.body, Date.now());
     return { ...fromReport(report, provider, error.requestBodyValues), sent: 'maybe' };
@@ -148,10 +158,11 @@ function fromModel(error: unknown, provider: ProviderContext): Failure {
   if (error instanceof ScriptError) {
     return { cause: 'model-error', disposition: 'final', message: safeMessage(error.message), sent: 'no' };
   }
-  const name = nameOf(error);
-  if (REFUSED_HERE.has(name)) {
-    // The other one quotes the prompt.
-    const said = name === 'AI_UnsupportedFunctionalityError' ? `: ${messageOf(error)}` : '';
+  const isMade = !(error instanceof RequestNotMade);
+  const name = nameOf(isMade ? error : error.cause);
+  if (!isMade || REFUSED_HERE.has(name)) {
+    // Others quote the prompt.
+    const said = QUOTABLE.has(name) ? `: ${messageOf(isMade ? error : error.cause)}` : '';
     const message = safeMessage(`${provider.id} cannot be sent this request (${name})${said}`);
     return { cause: 'validation', disposition: 'final', message, sent: 'no' };
   }
@@ -185,6 +196,7 @@ function fromReport(report: ProviderReport, provider: ProviderContext, asked: un
     ...(retryAfterMs === null || verdict.disposition !== 'transient' ? {} : { retryAfterMs }),
     sent: verdict.isFree ? 'no' : 'maybe',
     ...(verdict.isTooLong === true ? { isTooLong: true } : {}),
+    ...(verdict.isNotFound === true ? { isNotFound: true } : {}),
   };
 }
 
@@ -238,8 +250,8 @@ export function isDatabaseAway(error: unknown): boolean {
 export function isProviderFault(error: unknown): boolean {
   if (error instanceof ModelReplyError) return error.kind === 'interrupted';
   if (error instanceof ModelUnavailable || error instanceof ApplicationFailure) return false;
-  const { cause, disposition } = classify(error);
-  return cause === 'model-error' && disposition !== 'final';
+  const { cause, disposition, isNotFound } = classify(error);
+  return cause === 'model-error' && disposition !== 'final' && isNotFound !== true;
 }
 
 /** Makes the failure for a SQLSTATE, from its class to what names the particular case. */

@@ -8,7 +8,11 @@ import { type Behaviour, type ProviderServer, refusals, startProviderServer } fr
 import { startDouble, WIRE_DOUBLES } from '../support/wire-doubles.ts';
 import { capturedCli } from './captured-cli.ts';
 
-const CALL: Behaviour = { kind: 'reply', toolCalls: [{ name: 'echo', arguments: { word: 'pear' } }] };
+/** Calls the tool by the name that it was told, in whatever way its protocol writes it. */
+function callOf(request: unknown): Behaviour {
+  const told = /"name":"([\w-]*echo[\w-]*)"/.exec(JSON.stringify(request))?.[1] ?? '';
+  return { kind: 'reply', toolCalls: [{ name: told, arguments: { word: 'pear' } }] };
+}
 
 async function run(env: NodeJS.ProcessEnv, ...parameters: readonly string[]) {
   const ended = await capturedCli(env)('models', 'test', '--json', ...parameters);
@@ -24,7 +28,7 @@ describe('perdure models test', () => {
       if (authorization === 'Bearer a-bad-key') return refusals.unauthorized;
       if (request.model === 'mute') return { kind: 'reply', text: 'I call nothing.', usage: null };
       const isAnswered = /function_call_output|tool_result|"role":"tool"/.test(JSON.stringify(request));
-      return isAnswered ? { kind: 'reply', text: 'It said pear.' } : CALL;
+      return isAnswered ? { kind: 'reply', text: 'It said pear.' } : callOf(request);
     });
   });
   after(async () => provider.close());
@@ -42,12 +46,37 @@ describe('perdure models test', () => {
       trials.map(({ model }) => model),
       ['openai:gpt-5-nano', 'openai-responses:gpt-5-nano', 'anthropic:claude-haiku-4-5'],
     );
-    for (const { text, toolCall, streamed, usage, latencyMs, error } of trials) {
-      assert.deepEqual([text, toolCall, streamed, error], [true, true, true, null]);
-      assert.ok((usage?.inputTokens ?? 0) > 0 && (latencyMs ?? -1) >= 0);
+    for (const { reachable, authenticated, toolCall, streamed, answered, usage, price, costUsd, ...rest } of trials) {
+      assert.deepEqual([reachable, authenticated, toolCall, streamed, rest.error], [true, true, true, true, null]);
+      assert.deepEqual([answered, price], [null, 'known']);
+      assert.ok((usage?.inputTokens ?? 0) > 0 && (rest.latencyMs ?? -1) >= 0 && Number(costUsd) > 0);
     }
+    // One call of each, with a tool whose name no provider takes as it is.
+    assert.equal(provider.ledger.length, 3);
+    assert.doesNotMatch(JSON.stringify(provider.ledger.map(({ body }) => body['tools'])), /perdure\.echo/);
     const { out } = await capturedCli(env)('models', 'test');
-    assert.match(out, /^anthropic +yes +yes +yes +\d+\+\d+ .* anthropic:claude-haiku-4-5$/m);
+    assert.match(out, /^anthropic +yes +yes +yes +yes +\d+\+\d+ +known +[\d.]+ USD .* anthropic:claude-haiku-4-5$/m);
+  });
+
+  it('gives the model the result of its call where that is asked for, in a second call', async () => {
+    const env = { ANTHROPIC_API_KEY: 'k', ANTHROPIC_BASE_URL: provider.baseUrl };
+    const before = provider.ledger.length;
+    const { exitCode, trials } = await run(env, '--answer');
+    assert.deepEqual([exitCode, trials[0]?.answered, provider.ledger.length - before], [0, true, 2]);
+    const { out } = await capturedCli(env)('models', 'test', '--answer');
+    assert.match(out, /tool call +answer/);
+  });
+
+  it('knows a price that a person wrote down, and says that one is missing', async () => {
+    const env = { PERDURE_MODEL_BASE_URL: provider.baseUrl };
+    const { trials } = await run(env, '--model', 'openai-compatible:nobody-knows');
+    assert.deepEqual([trials[0]?.price, trials[0]?.costUsd, trials[0]?.toolCall], ['none', null, true]);
+    const ceiling = { ...env, PERDURE_MODEL_CEILING_USD_PER_MTOK: '1' };
+    const { trials: capped } = await run(ceiling, '--model', 'openai-compatible:nobody-knows');
+    assert.equal(capped[0]?.price, 'ceiling');
+    assert.ok(Number(capped[0]?.costUsd) > 0);
+    const { out } = await capturedCli(env)('models', 'test', '--model', 'openai-compatible:nobody-knows');
+    assert.match(out, /has no price, so runs of it are refused/);
   });
 
   it('says what is wrong with a key and how to mend it, and ends with 1', async () => {
@@ -56,10 +85,10 @@ describe('perdure models test', () => {
     assert.equal(exitCode, 1);
     assert.match(said, /2 providers of 2/);
     assert.deepEqual(
-      trials.map(({ error }) => [error?.cause, error?.mend]),
+      trials.map(({ reachable, authenticated, error }) => [reachable, authenticated, error?.cause, error?.mend]),
       [
-        ['model-authentication', 'Set MISTRAL_API_KEY to a key that may use this model.'],
-        ['model-authentication', 'Set XAI_API_KEY, or XAI_API_KEY_FILE to a file that holds it.'],
+        [true, false, 'model-authentication', 'Set MISTRAL_API_KEY to a key that may use this model.'],
+        [null, null, 'model-authentication', 'Set XAI_API_KEY, or XAI_API_KEY_FILE to a file that holds it.'],
       ],
     );
     const { out } = await capturedCli(env)('models', 'test');
@@ -71,17 +100,20 @@ describe('perdure models test', () => {
     const env = { PERDURE_MODEL_BASE_URL: provider.baseUrl, OPENAI_API_KEY: 'k' };
     const { exitCode, trials } = await run(env, '--model', 'openai-compatible:mute');
     const [trial] = trials;
-    assert.deepEqual([exitCode, trials.length, trial?.text, trial?.toolCall, trial?.usage], [1, 1, true, false, null]);
+    assert.deepEqual([exitCode, trials.length, trial?.toolCall, trial?.usage], [1, 1, false, null]);
     assert.equal(provider.ledger.at(-1)?.model, 'mute');
   });
 
   it('tells a server that does not stream', async () => {
     const double = await startDouble();
     const wire = WIRE_DOUBLES['google'];
-    double.answer(() => wire?.reply([{ id: 'c', name: 'echo', arguments: { word: 'pear' } }]) ?? {});
+    double.answer((request) => {
+      const [name = ''] = wire?.toolNames(request) ?? [];
+      return wire?.reply([{ id: 'c', name, arguments: { word: 'pear' } }]) ?? {};
+    });
     const { trials } = await run(wire?.env(double.origin) ?? {}, '--model', 'google:m');
     await double.close();
-    assert.deepEqual([trials[0]?.streamed, trials[0]?.toolCall, trials[0]?.text], [false, true, false]);
+    assert.deepEqual([trials[0]?.streamed, trials[0]?.toolCall], [false, true]);
   });
 
   it('asks a server of one’s own what it serves, and says when nobody is there', async () => {
@@ -89,6 +121,7 @@ describe('perdure models test', () => {
     const server = createServer((request, response) => {
       asked.push(request.url ?? '');
       response.setHeader('content-type', 'application/json');
+      response.statusCode = request.headers.authorization === undefined ? 200 : 401;
       response.end(JSON.stringify({ data: [{ id: 'nomic-embed-text' }, { id: 'qwen3:8b' }] }));
     });
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -96,10 +129,12 @@ describe('perdure models test', () => {
     const { trials } = await run({ OLLAMA_BASE_URL: url });
     assert.equal(trials[0]?.model, 'ollama:qwen3:8b');
     assert.deepEqual(asked.slice(0, 2), ['/v1/models', '/v1/chat/completions']);
+    const { trials: locked } = await run({ OLLAMA_BASE_URL: url, OLLAMA_API_KEY: 'k' });
+    assert.deepEqual([locked[0]?.authenticated, locked[0]?.error?.cause], [false, 'model-authentication']);
     server.closeAllConnections();
     await new Promise((done) => server.close(done));
     const { exitCode, trials: away } = await run({ OLLAMA_BASE_URL: url });
-    assert.deepEqual([exitCode, away[0]?.error?.cause], [1, 'model-error']);
+    assert.deepEqual([exitCode, away[0]?.reachable, away[0]?.error?.cause], [1, false, 'model-error']);
     assert.match(away[0]?.error?.message ?? '', /could not be reached/);
   });
 

@@ -1,5 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { invokeModel, type ModelReply, type ModelRequest } from '../../src/activities/model/invoke-model.ts';
+import { createModels } from '../../src/activities/model/providers.ts';
 import type { JsonObject, JsonValue } from '../../src/domain/json.ts';
 
 /** A tool call as a provider is to write it: with the name that it was told, and an id of its own. */
@@ -223,6 +225,19 @@ export type DoubleServer = {
   readonly answer: (make: (request: Fields) => JsonValue | Buffer) => void;
   readonly close: () => Promise<void>;
 };
+
+/** Calls a double through its provider's own package. */
+export async function callDouble(
+  server: Pick<DoubleServer, 'origin'>,
+  { model, env }: WireDouble,
+  request: Partial<ModelRequest>,
+): Promise<ModelReply> {
+  const models = createModels({ env: env(server.origin), rehearsals: new Map() });
+  const resolved = await models.resolve({ id: model, outputTokensMax: 100, contextTokensMax: 1000 });
+  const parts = [{ kind: 'user-text' as const, text: 'Hello.' }];
+  const whole = { instructions: 'Be brief.', parts, tools: [], outputTokensMax: 100, requestId: 'run-1-a', ...request };
+  return invokeModel(resolved, whole, new AbortController().signal);
+}
 
 /** Starts a server that answers every request with one body. */
 export async function startDouble(): Promise<DoubleServer> {

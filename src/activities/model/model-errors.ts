@@ -10,11 +10,12 @@ export type ProviderContext = {
 };
 
 /**
- * Why a reply cannot be used: `interrupted` has no end, `length` was cut at outputTokensMax, `content-filter` was stopped by the
- * provider or refused by the model, `empty` has neither text nor tool calls, `too-large` is beyond what a reply may weigh,
+ * Why a reply cannot be used: `interrupted` has no end, `length` was cut at outputTokensMax, `context-full` where the model's context
+ * ended, `content-filter` was stopped by the provider or refused by the model, `empty` has neither text nor tool calls, `too-large` is beyond what a reply may weigh,
  * `other` ended for a reason that is not a proper stop.
  */
-export type ReplyProblem = 'interrupted' | 'length' | 'content-filter' | 'empty' | 'too-large' | 'other';
+export type ReplyProblem =
+  'interrupted' | 'length' | 'context-full' | 'content-filter' | 'empty' | 'too-large' | 'other';
 
 /**
  * The provider answered, but not with a whole reply. The call may have been charged: `usage` is what the provider said, where
@@ -71,6 +72,15 @@ export class ModelUnavailable extends Error {
     super(message);
     this.failureCause = failureCause;
     this.mend = mend;
+  }
+}
+
+/** A provider's package made no request of what it was given; `cause` is what it threw. Nothing was sent. */
+export class RequestNotMade extends Error {
+  override readonly name = 'RequestNotMade';
+
+  constructor(cause: unknown) {
+    super('The request could not be made', { cause });
   }
 }
 

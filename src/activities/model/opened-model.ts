@@ -6,7 +6,8 @@ import {
   type LanguageModelV4StreamPart,
   type LanguageModelV4StreamResult,
 } from '@ai-sdk/provider';
-import { ModelStreamError } from './model-errors.ts';
+import { fieldOf } from './error-chain.ts';
+import { ModelStreamError, ModelUnavailable, RequestNotMade } from './model-errors.ts';
 import { errorInBody } from './provider-report.ts';
 import type { Fetch } from './wire-model.ts';
 
@@ -35,16 +36,41 @@ export function openedModel({ provider, modelId, fetch, options: defaults, open 
     doGenerate: async (options) => (await open(fetch)).doGenerate(withDefaults(options)),
     doStream: async (given) => {
       const options = withDefaults(given);
-      const body: WholeBody = { response: null, isRefused: false };
-      const model = await open(async (input, init) => takeWhole(body, options.prompt, () => fetch(input, init)));
+      const body: WholeBody = { response: null, isSent: false, isRefused: false };
       try {
-        return await model.doStream(options);
+        const model = await open(async (input, init) => takeWhole(body, options.prompt, () => fetch(input, init)));
+        return await streamOrWhole(model, options, body);
       } catch (error) {
-        if (body.response === null) throw body.isRefused ? error : inStream(error, options.prompt);
-        return asStream(await model.doGenerate(options));
+        if (!body.isSent) throw notMade(error, provider);
+        throw body.isRefused || body.response !== null ? error : inStream(error, options.prompt);
       }
     },
   };
+}
+
+async function streamOrWhole(
+  model: LanguageModelV4,
+  options: LanguageModelV4CallOptions,
+  body: WholeBody,
+): Promise<LanguageModelV4StreamResult> {
+  try {
+    return await model.doStream(options);
+  } catch (error) {
+    if (body.response === null) throw error;
+    return asStream(await model.doGenerate(options));
+  }
+}
+
+/** What goes wrong before anything is sent belongs to the request or to this worker: a package that is missing, options that it refuses. */
+function notMade(error: unknown, provider: string): unknown {
+  if (error instanceof ModelUnavailable || isStopped(error)) return error;
+  if (fieldOf(error, 'code') !== 'ERR_MODULE_NOT_FOUND') return new RequestNotMade(error);
+  const message = `the package of ${provider} is not installed`;
+  return new ModelUnavailable('model-error', message, 'Install the packages of this worker anew: npm ci.');
+}
+
+function isStopped(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError');
 }
 
 type ProviderOptions = NonNullable<LanguageModelV4CallOptions['providerOptions']>;
@@ -54,8 +80,8 @@ function merge(defaults: ProviderOptions, given: ProviderOptions = {}): Provider
   return Object.fromEntries([...names].map((name) => [name, { ...defaults[name], ...given[name] }]));
 }
 
-/** The JSON body that came where a stream was asked, and whether the server refused the call instead. */
-type WholeBody = { response: (() => Response) | null; isRefused: boolean };
+/** The JSON body that came where a stream was asked, whether anything was sent, and whether the server refused the call instead. */
+type WholeBody = { response: (() => Response) | null; isSent: boolean; isRefused: boolean };
 
 /** Some packages give an error at the beginning of a stream the status that it would have had. The call was taken on all the same. */
 function inStream(error: unknown, asked: unknown): unknown {
@@ -66,17 +92,29 @@ function inStream(error: unknown, asked: unknown): unknown {
 /** Lets a stream through. A JSON body ends the call, to be read by the same model as a whole reply. */
 async function takeWhole(body: WholeBody, asked: unknown, ask: () => Promise<Response>): Promise<Response> {
   if (body.response !== null) return body.response();
+  body.isSent = true;
   const response = await ask();
   body.isRefused = !response.ok;
-  const isJson = /\bapplication\/(?:\w+\+)?json\b/.test(response.headers.get('content-type') ?? '');
-  if (!response.ok || !isJson) return response;
+  if (!response.ok || /event-?stream/.test(response.headers.get('content-type') ?? '')) return response;
   const text = await response.text();
-  const error = errorInBody(text);
-  if (error !== null) throw new ModelStreamError(error, asked);
   const headers = new Headers(response.headers);
   for (const name of ['content-length', 'content-encoding', 'transfer-encoding']) headers.delete(name);
-  body.response = () => new Response(text, { status: response.status, headers });
+  const again = () => new Response(text, { status: response.status, headers });
+  // Proxies write any type over a stream, and over an error.
+  if (!isJson(text)) return again();
+  const error = errorInBody(text);
+  if (error !== null) throw new ModelStreamError(error, asked);
+  body.response = again;
   throw new TypeError('The server does not stream');
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function asStream({

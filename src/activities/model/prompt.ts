@@ -1,6 +1,7 @@
 import type { LanguageModelV4FunctionTool, LanguageModelV4Message, LanguageModelV4Prompt } from '@ai-sdk/provider';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import type { ToolContract } from '../../domain/tool/contract.ts';
+import { objectSchema } from './object-schema.ts';
 
 /** Tells the model that the words are not the user's: they come from an operator or a check. */
 export const GUIDANCE_PREFIX = 'Guidance from the operator: ';
@@ -24,7 +25,7 @@ export function buildTools(tools: readonly ToolContract[]): LanguageModelV4Funct
     type: 'function',
     name: tool.name,
     description: tool.description,
-    inputSchema: tool.inputSchema as LanguageModelV4FunctionTool['inputSchema'],
+    inputSchema: objectSchema(tool.inputSchema) as LanguageModelV4FunctionTool['inputSchema'],
   }));
 }
 

@@ -12,12 +12,22 @@ export type ProviderAccess = {
   readonly readFile?: (path: string) => string;
 };
 
+/** Characters that a header takes. Quotes of a word processor and the line ends of a second key are none. */
+const KEY = /^[\x21-\x7e]+$/;
+
 /**
  * Reads a secret from `<name>_FILE` where that is set, and otherwise from `name`. Null when there is none.
  *
- * @throws ModelUnavailable when the file cannot be read.
+ * @throws ModelUnavailable when the file cannot be read, or holds what is no key.
  */
-export function readSecret({ env, readFile }: Omit<ProviderAccess, 'fetch'>, name: string): string | null {
+export function readSecret(access: Omit<ProviderAccess, 'fetch'>, name: string): string | null {
+  const secret = readText(access, name);
+  if (secret === null || KEY.test(secret)) return secret;
+  const message = `${name} has characters that are in no key`;
+  throw new ModelUnavailable('model-authentication', message, `Copy the key anew: ${mendKey(name)}`);
+}
+
+function readText({ env, readFile }: Omit<ProviderAccess, 'fetch'>, name: string): string | null {
   const file = env[`${name}_FILE`];
   if (file !== undefined && file !== '' && readFile !== undefined) {
     try {

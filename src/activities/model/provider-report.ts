@@ -2,7 +2,7 @@
 export type ProviderReport = {
   /** HTTP status; null when the error came inside a reply and names none. */
   readonly status: number | null;
-  /** `code`, `type` and `status` of the error, its reasons and the names of the quotas that it hit, in lower case. */
+  /** `code`, `type`, `status` and `__type` of the error, its reasons and the names of the quotas that it hit, in lower case. */
   readonly codes: readonly string[];
   /** The words for a person. May repeat the request's words and secrets. */
   readonly message: string;
@@ -20,14 +20,19 @@ const RETRY_AFTER_MS_MAX = 3_600_000;
  */
 export function errorInBody(given: unknown): unknown {
   const body = typeof given === 'string' ? parse(given) : given;
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
+  if (Array.isArray(body)) return (body as readonly unknown[]).map(errorInBody).find((error) => error !== null) ?? null;
+  if (typeof body !== 'object' || body === null) return null;
   const fields = body as Fields;
   const exception = Object.keys(fields).find((name) => /^[a-z]\w*Exception$/.test(name));
   if (exception !== undefined) return { type: exception, ...(fields[exception] as Fields | null) };
   // OpenAI's events tell that a response failed inside of it, Groq's beside the choices.
   const places = [fields, fields['response'], fields['x_groq']];
   const found = places.find((place) => isError((place as Fields | null | undefined)?.['error']));
-  if (found !== undefined) return { error: (found as Fields)['error'] };
+  if (found !== undefined) {
+    const error = (found as Fields)['error'];
+    // Words alone have their code beside them.
+    return typeof error === 'string' ? found : { error };
+  }
   return fields['type'] === 'error' || fields['object'] === 'error' ? body : null;
 }
 
@@ -58,21 +63,27 @@ export function readProviderReport(
 ): ProviderReport {
   const error = innermost(errorOf(typeof body === 'string' ? parse(body) : body));
   const message = wordsOf(error['message']) || wordsOf(error['detail']) || wordsOf(error['error']);
-  const named = ['code', 'type', 'status'].map((key) => textOf(error[key]));
+  const named = ['code', 'type', 'status', '__type'].map((key) => textOf(error[key]));
   const codes = [...named, exceptionOf(headers), ...detailCodes(error['details'])].flatMap(
     (code) => code?.toLowerCase() ?? [],
   );
-  const hint =
-    headerDelay(headers, now) ??
-    retryInfoDelay(error['details']) ??
-    spokenDelay(message) ??
-    (status === 429 ? resetDelay(headers, now) : null);
-  const usable = hint !== null && Number.isFinite(hint) && hint >= 0;
+  // A moment is one of the provider's clock, which its reply names.
+  const clock = Date.parse(headers['date'] ?? '');
+  const at = Number.isNaN(clock) ? now : clock;
+  const hints = [
+    ...headerDelays(headers, at),
+    retryInfoDelay(error['details']),
+    writtenDelay(error),
+    spokenDelay(message),
+    status === 429 ? resetDelay(headers, at) : null,
+  ];
+  // No wait at all is none that was asked for: without one the pauses grow.
+  const hint = hints.find((each) => each !== null && Number.isFinite(each) && each > 0) ?? null;
   return {
     status: status ?? statusOf(error['code']) ?? statusOf(error['status']),
     codes,
     message,
-    retryAfterMs: usable ? Math.min(Math.ceil(hint), RETRY_AFTER_MS_MAX) : null,
+    retryAfterMs: hint === null ? null : Math.min(Math.ceil(hint), RETRY_AFTER_MS_MAX),
   };
 }
 
@@ -135,25 +146,30 @@ function statusOf(value: unknown): number | null {
   return Number.isInteger(status) && status >= 400 && status < 600 ? status : null;
 }
 
-/** @see RFC 9110, section 10.2.3: seconds or a date. `retry-after-ms` is the same in milliseconds. */
-function headerDelay(headers: Readonly<Record<string, string>>, now: number): number | null {
-  const milliseconds = Number.parseFloat(headers['retry-after-ms'] ?? '');
-  if (!Number.isNaN(milliseconds)) return milliseconds;
+/** @see RFC 9110, section 10.2.3: seconds or a date. `retry-after-ms` is the same in milliseconds. Proxies write a header twice, and `30s`. */
+function headerDelays(headers: Readonly<Record<string, string>>, now: number): readonly (number | null)[] {
   const value = headers['retry-after']?.trim() ?? '';
-  if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
-  const at = value === '' ? Number.NaN : Date.parse(value);
-  return Number.isNaN(at) ? null : Math.max(0, at - now);
+  const seconds = /^(\d+(?:\.\d+)?)s?(?:\s*,|$)/.exec(value)?.[1];
+  const isDate = /^(?:[A-Za-z]{3,9},? |\d{4}-\d)/.test(value);
+  return [
+    headers['retry-after-ms'] === undefined ? null : Number.parseFloat(headers['retry-after-ms']),
+    seconds === undefined ? null : Number(seconds) * 1000,
+    isDate ? Date.parse(value) - now : null,
+  ];
 }
 
 /**
  * Reads when what is used up comes back: `x-ratelimit-reset-tokens: 6m0s`, `anthropic-ratelimit-requests-reset: <date>`,
- * `ratelimit-reset: 30`, or a moment in seconds or milliseconds. Only limits with nothing remaining count, the last of them.
+ * `ratelimit-reset: 30`, or a moment in seconds or milliseconds. Only limits with nothing remaining count, the last of them; where no header
+ * says what remains, all do.
  */
 function resetDelay(headers: Readonly<Record<string, string>>, now: number): number | null {
-  const delays = Object.entries(headers).flatMap(([name, value]) => {
-    const isReset = name.includes('ratelimit') && name.includes('reset');
-    if (!isReset || Number(headers[name.replace('reset', 'remaining')] ?? '1') > 0) return [];
-    return untilReset(value.trim(), now) ?? [];
+  const limits = Object.keys(headers).filter((name) => name.includes('ratelimit'));
+  const otherwise = limits.some((name) => name.includes('remaining')) ? '1' : '0';
+  const delays = limits.flatMap((name) => {
+    const remaining = headers[name.replace('reset', 'remaining')] ?? otherwise;
+    if (!name.includes('reset') || Number(remaining) > 0) return [];
+    return untilReset((headers[name] ?? '').trim(), now) ?? [];
   });
   return delays.length === 0 ? null : Math.max(...delays);
 }
@@ -181,16 +197,27 @@ function retryInfoDelay(details: unknown): number | null {
   return null;
 }
 
-/** OpenAI, Groq and others say it in words: `Please try again in 1.2s`, `in 20ms`, `in 6m0s`, `in 20 seconds`. */
+/** Gateways write it beside their message, in seconds or milliseconds. */
+function writtenDelay(error: Fields): number | null {
+  const milliseconds = error['retry_after_ms'] ?? error['retryAfterMs'];
+  if (milliseconds !== undefined) return Number(milliseconds);
+  const seconds = error['retry_after'] ?? error['retryAfter'] ?? error['retry_after_seconds'];
+  return seconds === undefined ? null : Number(seconds) * 1000;
+}
+
+/** OpenAI, Groq and others say it in words: `Please try again in 1.2s`, `in 20ms`, `in 6m0s`, `retry your request after 20 seconds`. */
 function spokenDelay(message: string): number | null {
-  const found = /(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?\s*(?:ms|h|m|s)[a-z]*\s*)+)/i.exec(message);
+  const found =
+    /(?:try again|retry|wait)(?: [a-z]+){0,3}? ((?:\d+(?:\.\d+)?\s*(?:ms|d|h|m|s)[a-z]*\s*(?:and\s*)?)+)/i.exec(
+      message,
+    );
   return found?.[1] === undefined ? null : durationMs(found[1]);
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 function durationMs(text: string): number | null {
-  const terms = [...text.toLowerCase().matchAll(/(\d+(?:\.\d+)?)\s*(ms|milliseconds?|[hms])/g)];
+  const terms = [...text.toLowerCase().matchAll(/(\d+(?:\.\d+)?)\s*(ms|milliseconds?|[dhms])/g)];
   if (terms.length === 0) return null;
   return terms.reduce((sum, [, amount, unit]) => {
     const key = unit?.startsWith('milli') ? 'ms' : (unit ?? 's');

@@ -24,6 +24,8 @@ export type ProviderRow = {
   readonly isKeyOptional?: true;
   /** Variables of the address, the first that is set counts. */
   readonly addresses: readonly string[];
+  /** Follows an address that is only a host: makers of these write theirs without a path, and their own clients add it. */
+  readonly path?: string;
   /** Finds the address where none is set. */
   readonly defaultAddress: (access: ProviderAccess) => string;
   /** Small and cheap: for trying whether the provider works. Null where only its owner knows what it serves. */
@@ -72,6 +74,7 @@ const PROVIDERS: Readonly<Record<string, ProviderRow>> = {
   anthropic: {
     ...keyed('anthropic', 'anthropic', 'ANTHROPIC_API_KEY', 'https://api.anthropic.com/v1'),
     addresses: ['ANTHROPIC_BASE_URL'],
+    path: '/v1',
     smallModel: 'claude-haiku-4-5',
     open: async (opening) => {
       const { createAnthropic } = await import('@ai-sdk/anthropic');
@@ -81,6 +84,7 @@ const PROVIDERS: Readonly<Record<string, ProviderRow>> = {
   google: {
     ...keyed('google', 'google', 'GOOGLE_GENERATIVE_AI_API_KEY', 'https://generativelanguage.googleapis.com/v1beta'),
     addresses: ['GOOGLE_BASE_URL'],
+    path: '/v1beta',
     smallModel: 'gemini-2.5-flash-lite',
     open: async (opening) => {
       const { createGoogleGenerativeAI } = await import('@ai-sdk/google');
@@ -90,6 +94,7 @@ const PROVIDERS: Readonly<Record<string, ProviderRow>> = {
   mistral: {
     ...keyed('mistral', 'mistral', 'MISTRAL_API_KEY', 'https://api.mistral.ai/v1'),
     addresses: ['MISTRAL_BASE_URL'],
+    path: '/v1',
     smallModel: 'mistral-small-latest',
     open: async (opening) => {
       const { createMistral } = await import('@ai-sdk/mistral');
@@ -99,6 +104,7 @@ const PROVIDERS: Readonly<Record<string, ProviderRow>> = {
   groq: {
     ...keyed('groq', 'openai-chat', 'GROQ_API_KEY', 'https://api.groq.com/openai/v1'),
     addresses: ['GROQ_BASE_URL'],
+    path: '/openai/v1',
     smallModel: 'openai/gpt-oss-20b',
     open: async (opening) => {
       const { createGroq } = await import('@ai-sdk/groq');
@@ -118,6 +124,7 @@ const PROVIDERS: Readonly<Record<string, ProviderRow>> = {
     // Its package speaks xAI's own form of the responses protocol.
     ...keyed('xai', 'openai-responses', 'XAI_API_KEY', 'https://api.x.ai/v1'),
     addresses: ['XAI_BASE_URL'],
+    path: '/v1',
     smallModel: 'grok-4-fast-non-reasoning',
     options: { xai: NOT_STORED },
     open: async (opening) => {
@@ -177,8 +184,8 @@ export function findProvider(name: string): ProviderRow | null {
  */
 export function addressOf(row: ProviderRow, access: ProviderAccess): string {
   for (const name of row.addresses) {
-    const set = readAddress(access.env, name);
-    if (set !== null) return set.replace(/\/+$/, '');
+    const set = readAddress(access.env, name)?.replace(/\/+$/, '');
+    if (set !== undefined) return new URL(set).pathname === '/' ? `${set}${row.path ?? ''}` : set;
   }
   return row.defaultAddress(access);
 }
@@ -193,6 +200,7 @@ function local(account: string, key: string, addressName: string, address: strin
     ...keyed(account, 'openai-chat', key, address),
     isKeyOptional: true,
     addresses: [addressName],
+    ...(address === '' ? {} : { path: '/v1' }),
     open: async (opening) => {
       const secrets = findProvider(account)?.secrets ?? [];
       const apiKey = secrets.map((name) => readSecret(opening, name)).find((found) => found !== null) ?? '';

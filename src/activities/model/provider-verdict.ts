@@ -13,6 +13,8 @@ export type Verdict = {
   readonly isFree: boolean;
   /** The prompt does not fit into the model's context. */
   readonly isTooLong?: true;
+  /** The provider does not have the model, or not for this key. */
+  readonly isNotFound?: true;
 };
 
 type Rule = {
@@ -38,7 +40,7 @@ const RULES: readonly Rule[] = [
     applies: ({ codes }) =>
       has(
         codes,
-        /insufficient_(?:quota|balance|credits?)|billing|payment_required|credits?_exhausted|servicequotaexceeded|perday/,
+        /insufficient_(?:user_)?(?:quota|balance|credits?|funds)|exceeded_current_quota|arrearage|billing|payment_required|credits?_exhausted|servicequotaexceeded|perday/,
       ),
     verdict: quotaExhausted,
   },
@@ -104,7 +106,8 @@ const RULES: readonly Rule[] = [
   },
   {
     applies: ({ message, status }) =>
-      status === 400 && /api key (?:not valid|expired|not found)|(?:incorrect|invalid) api key/i.test(message),
+      (status === null || status === 400) &&
+      /api key (?:not valid|expired|not found)|(?:incorrect|invalid) api key/i.test(message),
     verdict: keyRefused,
   },
   {
@@ -120,7 +123,7 @@ const RULES: readonly Rule[] = [
     applies: ({ codes, message, status }) =>
       status === 413 ||
       ((status === null || status < 500) &&
-        (has(codes, /context_(?:length|window|size)|string_above_max/) || isTooLong(message))),
+        (has(codes, /context_(?:length|window|size)|string_above_max|request_too_large/) || isTooLong(message))),
     verdict: () => ({
       cause: 'validation',
       disposition: 'final',
@@ -130,25 +133,33 @@ const RULES: readonly Rule[] = [
     }),
   },
   {
+    // A wrong path is answered with 405 by many servers, a model that is no more with 410.
+    applies: ({ status, codes, message }) =>
+      (status !== null && [404, 405, 410].includes(status)) ||
+      ((status === null || status < 500) &&
+        (has(codes, /model_?not_?found|invalid_model|model_(?:decommissioned|deprecated|not_active)|^not_found/) ||
+          /model (?:identifier |id |name )?(?:is invalid|is not valid|not found|(?:does )?not exist)|invalid model|model \S+ does not exist/i.test(
+            message,
+          ))),
+    verdict: () => ({
+      cause: 'model-error',
+      disposition: 'mendable',
+      says: 'was not found',
+      mend: 'Let the provider serve the model to this key, or put the address right. Where the name is wrong: cancel the run and start it with a release that has the right one.',
+      isFree: true,
+      isNotFound: true,
+    }),
+  },
+  {
     applies: ({ status, codes }) =>
       status === null
-        ? !has(codes, /invalid_request|not_found|unsupported|validationexception/)
+        ? !has(codes, /invalid_request|not_?found|unsupported|validationexception/)
         : status >= 500 || TRANSIENT_STATUSES.includes(status) || has(codes, /overloaded/),
     verdict: (_context, { status }) => ({
       cause: 'model-error',
       disposition: 'transient',
       says: 'failed',
       isFree: status !== null && FREE_FAILURES.includes(status),
-    }),
-  },
-  {
-    applies: ({ status, codes }) => status === 404 || has(codes, /model_not_found/),
-    verdict: () => ({
-      cause: 'model-error',
-      disposition: 'final',
-      says: 'was not found',
-      mend: 'Check the name of the model in the release, and the address of its provider.',
-      isFree: true,
     }),
   },
 ];
@@ -192,7 +203,7 @@ function keyRefused({ keyName }: ProviderContext): Verdict {
 }
 
 function isTooLong(message: string): boolean {
-  return /maximum context length|context (?:length|window|size|limit)|maximum prompt length|total text bytes|prompt is too long|input is too long|too many (?:input )?tokens|reduce the length|input token count|exceeds? the (?:maximum|available) (?:number of|input|context|prompt)/i.test(
+  return /maximum context length|context (?:length|window|size|limit)|maximum prompt length|total text bytes|prompt is too long|input is too long|too many (?:input )?tokens|reduce the length|input token count|exceeds? the (?:maximum|available) (?:number of|input|context|prompt)|input tokens exceed|maximum model length|payload size exceeds|tokens`? \+ `?max_new_tokens|max_tokens must be at least 1, got -/i.test(
     message,
   );
 }

@@ -1,6 +1,7 @@
 import {
   APICallError,
   InvalidResponseDataError,
+  JSONParseError,
   type LanguageModelV4FinishReason,
   type LanguageModelV4StreamPart,
   type LanguageModelV4Usage,
@@ -9,6 +10,7 @@ import {
 import { type Listen, TEXT_SEPARATOR } from '../../domain/stream/stream.ts';
 import { ModelReplyError, ModelStreamError, type ProviderContext } from './model-errors.ts';
 import { errorInBody, isRefusal } from './provider-report.ts';
+import { watchWholeness } from './wholeness.ts';
 
 /** One block of a reply, in the order in which the blocks began. */
 export type ReplyBlock =
@@ -23,10 +25,12 @@ export type ReplyBlock =
 
 export type RawReply = {
   readonly blocks: readonly ReplyBlock[];
-  readonly finish: { readonly reason: LanguageModelV4FinishReason['unified']; readonly usage: LanguageModelV4Usage };
+  readonly finish: { readonly reason: FinishReason; readonly usage: LanguageModelV4Usage };
   readonly modelId: string | null;
   readonly responseId: string | null;
 };
+
+type FinishReason = LanguageModelV4FinishReason['unified'] | 'context-full';
 
 /** Sixteen million characters: above what any model writes in one reply, below what a worker's memory minds. */
 const REPLY_LENGTH_MAX = 16_000_000;
@@ -44,6 +48,7 @@ export async function readReply(
   listen?: Listen,
 ): Promise<RawReply> {
   const draft: Draft = { blocks: [], open: new Map() };
+  const wholeness = watchWholeness();
   let length = 0;
   let refused = false;
   let chunk: unknown = null;
@@ -51,6 +56,7 @@ export async function readReply(
   let modelId: string | null = null;
   let responseId: string | null = null;
   for await (const part of stream) {
+    wholeness.note(part);
     if (part.type === 'raw') {
       chunk = part.rawValue;
       refuseError(chunk, asked);
@@ -70,7 +76,9 @@ export async function readReply(
     if (length > REPLY_LENGTH_MAX) throw new ModelReplyError('too-large', provider, null);
   }
   // What a reply without an end says of its usage is not the whole of it.
-  if (finish === null || finish.reason === 'interrupted') throw new ModelReplyError('interrupted', provider, null);
+  if (finish === null || finish.reason === 'interrupted' || !wholeness.isWhole()) {
+    throw new ModelReplyError('interrupted', provider, null);
+  }
   const isRefused = refused && !draft.blocks.some(({ kind }) => kind === 'tool-call');
   return {
     blocks: draft.blocks,
@@ -81,9 +89,9 @@ export async function readReply(
 }
 
 /** A turn that a provider only pauses has more to come. A reason that nobody named means that the end did not come. */
-function reasonOf({ unified, raw }: LanguageModelV4FinishReason): LanguageModelV4FinishReason['unified'] {
+function reasonOf({ unified, raw }: LanguageModelV4FinishReason): FinishReason {
   if (raw === 'pause_turn') return 'other';
-  if (raw === 'model_context_window_exceeded') return 'length';
+  if (raw === 'model_context_window_exceeded') return 'context-full';
   return unified === 'other' && raw === undefined ? 'interrupted' : unified;
 }
 
@@ -140,8 +148,12 @@ function refuseError(chunk: unknown, asked: unknown): void {
   if (error !== null) throw new ModelStreamError(error, asked);
 }
 
-/** Providers add kinds of events and ask not to mind them; Anthropic's package takes one for an error. Events that hold words must be known. */
+/**
+ * Providers add kinds of events and ask not to mind them; Anthropic's package takes one for an error. Events that hold words must be known. An
+ * event without anything only keeps the connection open.
+ */
 function isNewEvent(error: unknown, chunk: unknown): boolean {
+  if (JSONParseError.isInstance(error)) return error.text.trim() === '';
   const { type } = (chunk ?? {}) as { readonly type?: unknown };
   if (!TypeValidationError.isInstance(error) || typeof type !== 'string') return false;
   return !/^(?:message_|content_block_|response\.|error$)/.test(type);

@@ -20,8 +20,11 @@ const SECRETS: readonly RegExp[] = [
 
 /** Makes a message that may be kept: one line of well-formed text, without secrets, at most 300 characters. */
 export function safeMessage(message: string): string {
-  const line = message.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
-  return truncate(redact(line.toWellFormed()), MESSAGE_LENGTH_MAX);
+  return truncate(redact(folded(message).toWellFormed()), MESSAGE_LENGTH_MAX);
+}
+
+function folded(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
 }
 
 /** Replaces what looks like a key or a token. */
@@ -29,10 +32,21 @@ function redact(text: string): string {
   return SECRETS.reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);
 }
 
+/** What a message puts in quotation marks. */
+const QUOTED = /(['"`])(.{4,60}?)\1/g;
+
+/** Words of protocols, such as `image_url`, which a request has, too. */
+const PROTOCOL_WORD = /^[a-z_]+$/;
+
 /** Tells whether a provider's message repeats words of the request: some validators quote the input that they refuse. */
 export function echoes(message: string, asked: unknown): boolean {
-  const text = message.slice(0, 2 * MESSAGE_LENGTH_MAX);
-  const words = wordsOf(asked);
+  // As much as a message can keep, with its blanks folded as they will be.
+  const text = folded(message).slice(0, 2 * MESSAGE_LENGTH_MAX);
+  const words = wordsOf(asked).map(folded);
+  const quoted = [...text.matchAll(QUOTED)].flatMap(([, , inside = '']) =>
+    PROTOCOL_WORD.test(inside) ? [] : [inside],
+  );
+  if (quoted.some((inside) => words.some((spoken) => spoken.includes(inside)))) return true;
   for (let start = 0; start + ECHO_LENGTH <= text.length; start += ECHO_LENGTH / 2) {
     const window = text.slice(start, start + ECHO_LENGTH);
     if (words.some((spoken) => spoken.includes(window))) return true;

@@ -1,4 +1,7 @@
+import { APICallError } from '@ai-sdk/provider';
 import type { MessagePart } from '../../domain/model/message-part.ts';
+import { costOf, formatUsd } from '../../domain/model/price.ts';
+import { BUILT_IN_PRICES, findPrice } from '../../domain/model/price-table.ts';
 import { addUsage, type Usage } from '../../domain/model/usage.ts';
 import type { Cause } from '../../domain/run/cause.ts';
 import type { ToolContract } from '../../domain/tool/contract.ts';
@@ -10,32 +13,44 @@ import { addressOf, findProvider, PROVIDER_NAMES, type ProviderRow } from './pro
 import { createModels, type Environment, type ModelSettings } from './providers.ts';
 import type { Fetch } from './wire-model.ts';
 
-/** What came out of trying a model with one tool: a call of it, and an answer in words to its result. */
+/** What one small call of a model has shown. Null is what could not be seen. */
 export type Trial = {
   readonly provider: string;
   /** `provider:model`; null where nobody knows what the provider serves. */
   readonly model: string | null;
-  readonly text: boolean;
-  readonly toolCall: boolean;
+  /** The server answered, whatever it said. */
+  readonly reachable: boolean | null;
+  readonly authenticated: boolean | null;
   /** The reply came as a stream, as was asked. */
   readonly streamed: boolean;
-  /** What the provider said that both calls used; null when it did not say it. */
+  /** The model called the tool, by its own name and with its argument. */
+  readonly toolCall: boolean;
+  /** The model read the tool's result and answered in words. Null unless that was tried, which is a second call. */
+  readonly answered: boolean | null;
+  /** What the provider said that was used; null when it did not say it. */
   readonly usage: Usage | null;
+  /** `none`: runs of the model are refused. `ceiling`: only the most that it can cost is known. */
+  readonly price: 'known' | 'ceiling' | 'none' | null;
+  readonly costUsd: string | null;
   /** Milliseconds to the end of the first reply. */
   readonly latencyMs: number | null;
   readonly error: { readonly cause: Cause; readonly message: string; readonly mend: string | null } | null;
 };
 
-export type TrialSettings = Pick<ModelSettings, 'env' | 'readFile' | 'fetch'>;
+export type TrialSettings = Pick<ModelSettings, 'env' | 'readFile' | 'fetch' | 'prices'> & {
+  /** Makes a second call, which gives the model the tool's result: dearer, and it tries how results are paired with their calls. */
+  readonly withAnswer?: boolean;
+};
 
 /** Reasoning models think before they write; a call and a sentence are far below it. */
 const OUTPUT_TOKENS_MAX = 2_000;
 
-/** Two short replies take seconds. A model that a server of one's own has to load first takes longer. */
+/** Short replies take seconds. A model that a server of one's own has to load first takes longer. */
 const TRIAL_MS = 120_000;
 
+/** Most providers refuse a dot in the name of a tool, so the name has to be spelled for them and read back. */
 const ECHO: ToolContract = {
-  name: 'echo',
+  name: 'perdure.echo',
   version: '1.0.0',
   description: 'Says a word again.',
   inputSchema: {
@@ -50,7 +65,7 @@ const ECHO: ToolContract = {
 
 const ASKED: MessagePart = {
   kind: 'user-text',
-  text: 'Call the tool echo with the word "pear". Then say in one short sentence what it answered.',
+  text: 'Call the tool with the word "pear". Then say in one short sentence what it answered.',
 };
 
 /** Names the providers that the environment has a key or an address for. */
@@ -69,14 +84,15 @@ export function configuredProviders(env: Environment): readonly string[] {
 /** Tries the small model of a provider. A server of one's own is asked what it has. Never throws: what went wrong is in the trial. */
 export async function tryProvider(settings: TrialSettings, provider: string): Promise<Trial> {
   const signal = AbortSignal.timeout(TRIAL_MS);
+  const seen = nothingSeen();
   try {
-    const name = await smallModelOf(settings, provider, signal);
+    const name = await smallModelOf({ ...settings, fetch: watch(settings, seen) }, provider, signal);
     if (name !== null) return await tryModel(settings, `${provider}:${name}`, signal);
     const message = `which models ${provider} serves is not known here`;
     const mend = `Name one of them with --model ${provider}:NAME.`;
     return { ...nothing(provider, null), error: { cause: 'model-error', message, mend } };
   } catch (error) {
-    return { ...nothing(provider, null), error: errorOf(error) };
+    return { ...nothing(provider, null), ...failed(error, seen) };
   }
 }
 
@@ -86,35 +102,51 @@ export async function tryModel(
   id: string,
   signal: AbortSignal = AbortSignal.timeout(TRIAL_MS),
 ): Promise<Trial> {
-  const trial = nothing(id.split(':')[0] ?? '', id);
-  const seen = { streamed: false };
+  let trial = nothing(id.split(':')[0] ?? '', id);
+  const seen = nothingSeen();
   try {
     const models = createModels({ ...settings, fetch: watch(settings, seen), rehearsals: new Map() });
     const choice = { id, outputTokensMax: OUTPUT_TOKENS_MAX, contextTokensMax: OUTPUT_TOKENS_MAX };
     const resolved = await models.resolve(choice);
+    trial = { ...trial, price: priceKind(settings, resolved) };
     const startedAt = performance.now();
     const first = await ask(resolved, [ASKED], signal);
     const latencyMs = Math.round(performance.now() - startedAt);
-    const calls = first.parts.filter((part) => part.kind === 'tool-call');
-    const isCalled = calls.some(({ toolName }) => toolName === ECHO.name);
-    const known = { ...trial, latencyMs, streamed: seen.streamed, toolCall: isCalled };
-    if (calls.length === 0) return { ...known, text: hasText(first), usage: usageOf(first) };
-    const results = calls.map(({ toolCallId, toolName }): MessagePart => ({
-      kind: 'tool-result',
-      toolCallId,
-      toolName,
-      isError: false,
-      output: 'pear',
-    }));
-    try {
-      const second = await ask(resolved, [ASKED, ...first.parts, ...results], signal);
-      return { ...known, text: hasText(second), usage: sumOf(usageOf(first), usageOf(second)) };
-    } catch (error) {
-      return { ...known, usage: usageOf(first), error: errorOf(error) };
-    }
+    const { streamed } = seen;
+    const reached = { reachable: true, authenticated: true, streamed, latencyMs };
+    trial = { ...trial, ...reached, toolCall: first.parts.some(isEcho), ...spent(resolved, usageOf(first)) };
+    if (settings.withAnswer !== true) return trial;
+    trial = { ...trial, answered: false };
+    if (!trial.toolCall) return trial;
+    const second = await ask(resolved, [ASKED, ...first.parts, ...resultsOf(first)], signal);
+    return { ...trial, answered: hasText(second), ...spent(resolved, sumOf(usageOf(first), usageOf(second))) };
   } catch (error) {
-    return { ...trial, streamed: seen.streamed, error: errorOf(error) };
+    return { ...trial, ...failed(error, seen) };
   }
+}
+
+function isEcho(part: MessagePart): boolean {
+  if (part.kind !== 'tool-call' || part.toolName !== ECHO.name) return false;
+  return typeof part.input === 'object' && part.input !== null && 'word' in part.input;
+}
+
+function resultsOf({ parts }: ModelReply): readonly MessagePart[] {
+  return parts.flatMap((part): readonly MessagePart[] => {
+    if (part.kind !== 'tool-call') return [];
+    const { toolCallId, toolName } = part;
+    return [{ kind: 'tool-result', toolCallId, toolName, isError: false, output: 'pear' }];
+  });
+}
+
+function priceKind({ prices = BUILT_IN_PRICES }: TrialSettings, resolved: ResolvedModel): Trial['price'] {
+  const { price, provider, model } = resolved;
+  if (price === null) return 'none';
+  const isCeiling = findPrice(provider, model.modelId, prices)?.isCeiling === true;
+  return isCeiling || price.version.startsWith('ceiling-') ? 'ceiling' : 'known';
+}
+
+function spent({ price }: ResolvedModel, usage: Usage | null): Pick<Trial, 'usage' | 'costUsd'> {
+  return { usage, costUsd: usage === null || price === null ? null : formatUsd(costOf(price, usage)) };
 }
 
 async function ask(resolved: ResolvedModel, parts: readonly MessagePart[], signal: AbortSignal): Promise<ModelReply> {
@@ -123,19 +155,34 @@ async function ask(resolved: ResolvedModel, parts: readonly MessagePart[], signa
 }
 
 function nothing(provider: string, model: string | null): Trial {
-  const none = { text: false, toolCall: false, streamed: false, usage: null, latencyMs: null, error: null };
-  return { provider, model, ...none };
+  const unseen = { reachable: null, authenticated: null, answered: null, usage: null, price: null, costUsd: null };
+  return { provider, model, ...unseen, streamed: false, toolCall: false, latencyMs: null, error: null };
 }
 
-function errorOf(error: unknown): Trial['error'] {
+/** What the servers did that were asked. */
+type Seen = { asked: boolean; answered: boolean; streamed: boolean };
+
+function nothingSeen(): Seen {
+  return { asked: false, answered: false, streamed: false };
+}
+
+/** Says what is known of a server that did not do as it was asked. */
+function failed(error: unknown, seen: Seen): Partial<Trial> {
   const { cause, message, mend } = classify(error);
-  return { cause, message, mend: mend ?? null };
+  return {
+    reachable: seen.asked ? seen.answered : null,
+    authenticated: seen.answered ? cause !== 'model-authentication' : null,
+    streamed: seen.streamed,
+    error: { cause, message, mend: mend ?? null },
+  };
 }
 
 /** Notes whether a reply is a stream: some servers answer with one body, and that is read all the same. */
-function watch({ fetch = globalThis.fetch }: TrialSettings, seen: { streamed: boolean }): Fetch {
+function watch({ fetch = globalThis.fetch }: TrialSettings, seen: Seen): Fetch {
   return async (input, init) => {
+    seen.asked = true;
     const response = await fetch(input, init);
+    seen.answered = true;
     seen.streamed = /event-?stream/.test(response.headers.get('content-type') ?? '');
     return response;
   };
@@ -155,14 +202,28 @@ async function firstServed(settings: TrialSettings, row: ProviderRow, signal: Ab
   const access = { ...settings, fetch };
   const key = row.secrets.map((name) => readSecret(access, name)).find((found) => found !== null) ?? null;
   const headers = key === null ? {} : { authorization: `Bearer ${key}` };
-  const address = `${addressOf(row, access)}/models`;
-  const response = await fetch(address, { signal, headers }).catch((error: unknown) => {
-    throw new ModelCallError({ id: row.account, keyName: row.secrets[0] ?? null }, error);
+  const url = `${addressOf(row, access)}/models`;
+  const provider = { id: row.account, keyName: row.secrets[0] ?? null };
+  const response = await fetch(url, { signal, headers }).catch((error: unknown) => {
+    throw new ModelCallError(provider, error);
   });
-  const body: unknown = response.ok ? await response.json() : null;
-  const data = (body as { readonly data?: readonly { readonly id?: unknown }[] } | null)?.data ?? [];
-  const names = data.flatMap(({ id }) => (typeof id === 'string' ? [id] : []));
-  return names.find((name) => !/embed|rerank|whisper/i.test(name)) ?? null;
+  const text = await response.text();
+  if (!response.ok && response.status !== 404) throw new ModelCallError(provider, refusal(url, response.status, text));
+  return namesIn(text).find((name) => !/embed|rerank|whisper/i.test(name)) ?? null;
+}
+
+function refusal(url: string, statusCode: number, responseBody: string): APICallError {
+  return new APICallError({ message: 'refused', url, requestBodyValues: {}, statusCode, responseBody });
+}
+
+/** Reads a list of models. What is none, as a page of a proxy, names none. */
+function namesIn(text: string): readonly string[] {
+  try {
+    const { data = [] } = JSON.parse(text) as { readonly data?: readonly { readonly id?: unknown }[] };
+    return data.flatMap(({ id }) => (typeof id === 'string' ? [id] : []));
+  } catch {
+    return [];
+  }
 }
 
 function hasText({ parts }: ModelReply): boolean {

@@ -14,6 +14,9 @@ export type WireNames = {
 /** What every provider takes as the name of a tool: Google wants a letter first, OpenAI no dots and 64 characters. */
 const TOOL_NAME = /^[A-Za-z_][\w-]{0,63}$/;
 
+/** Packages ask for a structured answer with a tool of this name where a model knows no other way, and take every call of it for the answer. */
+const ANSWER_TOOL = 'json';
+
 /** Characters of a tool's own name in the one made for it. With the hash it stays below what the strictest provider takes. */
 const NAME_LENGTH = 48;
 
@@ -33,7 +36,7 @@ export function spellForWire(
   { parts, tools }: { readonly parts: readonly MessagePart[]; readonly tools: readonly ToolContract[] },
 ): WireNames {
   const names = respell([...tools.map(({ name }) => name), ...parts.flatMap(toolNameOf)], {
-    isTaken: (name) => TOOL_NAME.test(name),
+    isTaken: (name) => TOOL_NAME.test(name) && name !== ANSWER_TOOL,
     make: (name, hash) => `${letters(name)}_${hash.slice(0, 12)}`,
   });
   const ids = respell(parts.flatMap(callIdOf), {

@@ -20,6 +20,11 @@ const delta = (kind: Delta['kind'], id: string, text: string): LanguageModelV4St
   id,
   delta: text,
 });
+/** The ends of the blocks that begin in a part. */
+const ends = (part: LanguageModelV4StreamPart): readonly LanguageModelV4StreamPart[] =>
+  part.type === 'text-start' || part.type === 'reasoning-start'
+    ? [{ type: part.type === 'text-start' ? 'text-end' : 'reasoning-end', id: part.id }]
+    : [];
 const call: LanguageModelV4StreamPart = { type: 'tool-call', toolCallId: 'c', toolName: 'look', input: '{}' };
 
 describe('what is told while a model speaks', () => {
@@ -52,7 +57,7 @@ describe('what is told while a model speaks', () => {
   for (const { name, parts, text } of cases) {
     it(`is the reply: ${name}`, async () => {
       const told: Delta[] = [];
-      const stream = ReadableStream.from([...parts, FINISH]);
+      const stream = ReadableStream.from([...parts, ...parts.flatMap(ends), FINISH]);
       const { blocks } = await readReply(stream, { id: 'm', keyName: null }, null, (each) => told.push(each));
       const said = told.flatMap((each) => (each.kind === 'text' ? [each.text] : [])).join('');
       const written = blocks.flatMap((block) => (block.kind === 'text' && block.text !== '' ? [block.text] : []));

@@ -1,89 +1,26 @@
 // Goal: what providers write into their streams besides words and calls neither passes for a reply nor spoils one.
 // Method: streams in the shapes that providers document, through each provider's own package from a server of ours.
 import assert from 'node:assert/strict';
-import { classify } from '../../../src/activities/failures.ts';
-import { invokeModel } from '../../../src/activities/model/invoke-model.ts';
-import { createModels } from '../../../src/activities/model/providers.ts';
-import { type DoubleServer, startDouble, WIRE_DOUBLES } from '../../support/wire-doubles.ts';
+import {
+  begin,
+  block,
+  candidate,
+  chatUsage,
+  chunk,
+  completed,
+  created,
+  finish,
+  item,
+  response,
+  spent,
+  spoken,
+  words,
+  type Event,
+  outcomeOf,
+} from '../../support/reply-events.ts';
+import { type DoubleServer, startDouble } from '../../support/wire-doubles.ts';
 
-type Event = Readonly<Record<string, unknown>>;
-
-const chunk = (delta: Event, finish: string | null = null): Event => ({
-  id: 'c1',
-  object: 'chat.completion.chunk',
-  created: 1,
-  model: 'm',
-  choices: [{ index: 0, delta, finish_reason: finish }],
-});
-const chatUsage: Event = {
-  ...chunk({}),
-  choices: [],
-  usage: { prompt_tokens: 9, completion_tokens: 4, total_tokens: 13 },
-};
-
-const begin: Event = {
-  type: 'message_start',
-  message: {
-    id: 'm1',
-    type: 'message',
-    role: 'assistant',
-    model: 'm',
-    content: [],
-    stop_reason: null,
-    stop_sequence: null,
-    usage: { input_tokens: 9, output_tokens: 1 },
-  },
-};
-const block = (index: number, content: Event, ...deltas: readonly Event[]): readonly Event[] => [
-  { type: 'content_block_start', index, content_block: content },
-  ...deltas.map((delta) => ({ type: 'content_block_delta', index, delta })),
-  { type: 'content_block_stop', index },
-];
-const words = (index: number, text: string) => block(index, { type: 'text', text: '' }, { type: 'text_delta', text });
-const finish = (reason: string): readonly Event[] => [
-  { type: 'message_delta', delta: { stop_reason: reason, stop_sequence: null }, usage: { output_tokens: 4 } },
-  { type: 'message_stop' },
-];
-
-const response = (fields: Event): Event => ({
-  response: {
-    id: 'r1',
-    object: 'response',
-    created_at: 1,
-    model: 'm',
-    error: null,
-    incomplete_details: null,
-    output: [],
-    ...fields,
-  },
-});
-const created: Event = { type: 'response.created', ...response({ status: 'in_progress' }) };
-const spent = { input_tokens: 9, output_tokens: 4, total_tokens: 13 };
-const completed: Event = { type: 'response.completed', ...response({ status: 'completed', usage: spent }) };
-const item = (index: number, fields: Event, ...between: readonly Event[]): readonly Event[] => [
-  { type: 'response.output_item.added', output_index: index, item: fields },
-  ...between,
-  { type: 'response.output_item.done', output_index: index, item: fields },
-];
-const spoken = (index: number, text: string): readonly Event[] =>
-  item(
-    index,
-    {
-      type: 'message',
-      id: `msg_${index}`,
-      role: 'assistant',
-      status: 'completed',
-      content: [{ type: 'output_text', text, annotations: [] }],
-    },
-    { type: 'response.output_text.delta', item_id: `msg_${index}`, output_index: index, content_index: 0, delta: text },
-  );
-
-const candidate = (parts: readonly Event[], finishReason?: string): Event => ({
-  candidates: [{ content: { role: 'model', parts }, ...(finishReason === undefined ? {} : { finishReason }) }],
-  usageMetadata: { promptTokenCount: 9, candidatesTokenCount: 4, totalTokenCount: 13 },
-});
-
-/** Provider, what it is about, events, and the outcome: the kinds of its parts with their words, or cause and disposition. */
+/** Provider, what it is about, events, and the outcome: the kinds of its parts with what they say, or cause and disposition. */
 type Row = readonly [string, string, readonly Event[], string];
 
 const TABLE: readonly Row[] = [
@@ -358,23 +295,7 @@ describe('odd replies', () => {
 
   for (const [provider, what, events, expected] of TABLE) {
     it(`of ${provider} with ${what}: ${expected}`, async () => {
-      const isOpenAi = !['anthropic', 'google'].includes(provider);
-      server.answer(() => events.map(spell).join('') + (isOpenAi ? 'data: [DONE]\n\n' : ''));
-      const wire = WIRE_DOUBLES[provider];
-      const models = createModels({ env: wire?.env(server.origin) ?? {}, rehearsals: new Map() });
-      const resolved = await models.resolve({ id: wire?.model ?? '', outputTokensMax: 9, contextTokensMax: 9 });
-      const parts = [{ kind: 'user-text' as const, text: 'Hi.' }];
-      const request = { instructions: 'x', parts, tools: [], outputTokensMax: 9 };
-      const outcome = await invokeModel(resolved, request, new AbortController().signal).then(
-        (reply) => reply.parts.map((part) => `${part.kind} ${'text' in part ? part.text : ''}`).join(', '),
-        (error: unknown) => `${classify(error).cause} ${classify(error).disposition}`,
-      );
-      assert.equal(outcome, expected);
+      assert.equal(await outcomeOf(server, provider, events), expected);
     });
   }
 });
-
-function spell(event: Event): string {
-  const name = typeof event['type'] === 'string' ? `event: ${event['type']}\n` : '';
-  return `${name}data: ${JSON.stringify(event)}\n\n`;
-}

@@ -13,7 +13,13 @@ import { spellForWire } from '../../../src/activities/model/wire-names.ts';
 import type { JsonObject } from '../../../src/domain/json.ts';
 import type { MessagePart } from '../../../src/domain/model/message-part.ts';
 import type { ToolContract } from '../../../src/domain/tool/contract.ts';
-import { type DoubleServer, startDouble, WIRE_DOUBLES, type WireDouble } from '../../support/wire-doubles.ts';
+import {
+  type DoubleServer,
+  callDouble,
+  startDouble,
+  WIRE_DOUBLES,
+  type WireDouble,
+} from '../../support/wire-doubles.ts';
 
 type Case = {
   readonly id: string;
@@ -48,20 +54,8 @@ describe('wires', () => {
   });
   after(async () => server.close());
 
-  const call = async ({ model, env }: WireDouble, request: Partial<ModelRequest>): Promise<ModelReply> => {
-    const models = createModels({ env: env(server.origin), rehearsals: new Map() });
-    const resolved = await models.resolve({ id: model, outputTokensMax: 100, contextTokensMax: 1000 });
-    const parts = [{ kind: 'user-text' as const, text: 'Hello.' }];
-    const whole = {
-      instructions: 'Be brief.',
-      parts,
-      tools: [],
-      outputTokensMax: 100,
-      requestId: 'run-1-a',
-      ...request,
-    };
-    return invokeModel(resolved, whole, SIGNAL);
-  };
+  const call = async (wire: WireDouble, request: Partial<ModelRequest>): Promise<ModelReply> =>
+    callDouble(server, wire, request);
 
   /** Plays a case: the model calls the tools by the names that it was told, then gets the results in another order. */
   const play = async (wire: WireDouble, given: Case): Promise<void> => {

@@ -74,11 +74,7 @@ const TABLE: readonly Row[] = [
   ['429 with words', said(429, 'Limit 30000. Please try again in 1.2s. Visit x.'), { ...limited, retryAfterMs: 1200 }],
   ['429 with minutes', said(429, 'Please try again in 6m0s.'), { ...limited, retryAfterMs: 360_000 }],
   ['429 with milliseconds in words', said(429, 'Please try again in 20ms.'), { ...limited, retryAfterMs: 20 }],
-  [
-    '429 with a past date',
-    said(429, '', undefined, { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }),
-    { ...limited, retryAfterMs: 0 },
-  ],
+  ['429 with a past date', said(429, '', undefined, { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }), limited],
   ['429 with a day', said(429, 'Please try again in 23h0m0s'), { ...limited, retryAfterMs: 3_600_000 }],
   ['429 without a hint', refused(429, '<html>Too many requests</html>'), limited],
   [
@@ -153,7 +149,7 @@ const TABLE: readonly Row[] = [
   [
     '404',
     said(404, 'The model x does not exist', 'model_not_found'),
-    { cause: 'model-error', disposition: 'final', sent: 'no' },
+    { cause: 'model-error', disposition: 'mendable', sent: 'no', isNotFound: true },
   ],
   ['408', refused(408), down],
   ['409', refused(409), unreached],
@@ -232,6 +228,11 @@ const BARE: readonly Row[] = [
   ['a refused call without its context', said(401, 'no'), locked],
   ['a missing key', new ModelUnavailable('model-authentication', 'No key', 'Set X.'), { ...locked, mend: 'Set X.' }],
   ['an interrupted reply', new ModelReplyError('interrupted', PROVIDER, null), down],
+  [
+    'a reply that fills the context',
+    new ModelReplyError('context-full', PROVIDER, null),
+    { ...invalid, sent: 'maybe', isTooLong: true },
+  ],
   ['an empty reply', new ModelReplyError('empty', PROVIDER, null), down],
   ['a filtered reply', new ModelReplyError('content-filter', PROVIDER, null), blocked],
   [

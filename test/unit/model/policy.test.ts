@@ -242,7 +242,7 @@ describe('why another model is asked', () => {
     ['a refused key', { cause: 'model-authentication', disposition: 'mendable' }, 'authentication'],
     ['an empty account', { cause: 'model-quota', disposition: 'mendable' }, 'quota'],
     ['a certificate that is refused', { disposition: 'mendable' }, 'unavailable'],
-    ['a model that is not there', { disposition: 'final', mend: 'Check the name.' }, 'not-found'],
+    ['a model that is not there', { disposition: 'mendable', isNotFound: true }, 'not-found'],
     ['a short limit of the rate', { cause: 'model-rate-limited', retryAfterMs: 60_000 }, null],
     ['a long limit of the rate', { cause: 'model-rate-limited', retryAfterMs: 60_001 }, 'rate-limited'],
     ['refused content', { cause: 'guardrail-block', disposition: 'final' }, null],

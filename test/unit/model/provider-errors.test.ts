@@ -1,9 +1,15 @@
 // Goal: what each provider documents as an error gets one cause, one disposition and the wait that the provider asks for.
 // Method: a table per provider, with statuses, headers and bodies in the shapes that they send.
 import assert from 'node:assert/strict';
-import { APICallError, InvalidPromptError, UnsupportedFunctionalityError } from '@ai-sdk/provider';
+import {
+  APICallError,
+  InvalidArgumentError,
+  InvalidPromptError,
+  UnsupportedFunctionalityError,
+} from '@ai-sdk/provider';
 import { classify } from '../../../src/activities/failures.ts';
-import { ModelCallError, ModelStreamError } from '../../../src/activities/model/model-errors.ts';
+import { ModelCallError, ModelStreamError, RequestNotMade } from '../../../src/activities/model/model-errors.ts';
+import { errorInBody } from '../../../src/activities/model/provider-report.ts';
 import { anthropic, google, type Headers, MEANINGS, openAi, PROVIDER_ERRORS } from './provider-error-table.ts';
 
 const inMs = (delayMs: number): string => new Date(Date.now() + delayMs).toISOString();
@@ -50,12 +56,53 @@ describe('errors of providers', () => {
       ['down', google(503, 'UNAVAILABLE', 'The model is overloaded.')],
       ['quota', openAi('You exceeded your current quota.', 'insufficient_quota', 'insufficient_quota')],
       ['long', openAi('Your input exceeds the context window.', 'invalid_request_error', 'context_length_exceeded')],
+      ['long', anthropic('request_too_large', 'Request exceeds the maximum size')],
+      ['missing', anthropic('not_found_error', 'model: claude-9')],
+      ['missing', { object: 'error', message: 'Invalid model: mistral-9', type: 'invalid_model', code: '1500' }],
+      ['missing', { code: 'Client specified an invalid argument', error: 'Model not found: grok-9' }],
+      ['locked', { code: 'Client specified an invalid argument', error: 'Incorrect API key provided: xa***34.' }],
+      ['locked', anthropic('authentication_error', 'invalid x-api-key')],
     ];
     for (const [meaning, body] of rows) {
-      const failure = classify(new ModelCallError(PROVIDER, new ModelStreamError(body, {})));
+      const found = errorInBody(JSON.stringify(body)) ?? body;
+      const failure = classify(new ModelCallError(PROVIDER, new ModelStreamError(found, {})));
       const tooLong = failure.isTooLong === true ? ' too-long' : '';
       assert.equal(`${failure.cause} ${failure.disposition}${tooLong}`, MEANINGS[meaning], JSON.stringify(body));
       assert.equal(failure.sent, 'maybe');
+    }
+  });
+
+  it('are found in a list, and beside their code', () => {
+    const error = { code: 'x', error: 'No.' };
+    assert.deepEqual(errorInBody(JSON.stringify([{ candidates: [] }, error])), error);
+    for (const body of ['[]', '{}', '{"error":null}', '{"error":""}', '[1]', 'null', '"x"', '']) {
+      assert.equal(errorInBody(body), null, body);
+    }
+  });
+
+  it('are what their status says, also where their words break off', () => {
+    for (const [statusCode, meaning, code] of [
+      [401, 'locked', 'UND_ERR_SOCKET'],
+      [429, 'limited', 'Z_DATA_ERROR'],
+      [500, 'down', 'ECONNRESET'],
+    ] as const) {
+      const cause = new TypeError('terminated', { cause: Object.assign(new Error('x'), { code }) });
+      const error = { message: 'Failed to process error response', url: '', requestBodyValues: {}, statusCode, cause };
+      const failure = classify(new ModelCallError(PROVIDER, new APICallError(error)));
+      assert.equal(`${failure.cause} ${failure.disposition}`, MEANINGS[meaning]);
+      assert.equal(failure.sent, 'no');
+    }
+  });
+
+  it('of a package that makes no request are final, and quote only what names an option', () => {
+    const option = new InvalidArgumentError({ argument: 'providerOptions', message: 'invalid x options' });
+    for (const [cause, said] of [
+      [option, /\(AI_InvalidArgumentError\): invalid x options$/],
+      [new TypeError('My secret plan'), /cannot be sent this request \(TypeError\)$/],
+    ] as const) {
+      const failure = classify(new ModelCallError(PROVIDER, new RequestNotMade(cause)));
+      assert.deepEqual([failure.cause, failure.disposition, failure.sent], ['validation', 'final', 'no']);
+      assert.match(failure.message, said);
     }
   });
 

@@ -109,12 +109,12 @@ async function attempt<Result>(
  * Says why another model may do what this one will not do within the run. A refusal of the content is none: it is a verdict on what was said, and no
  * other provider is asked for a milder one. Neither is a refusal of the request itself.
  */
-export function whyNext({ cause, disposition, sent, mend, retryAfterMs }: Failure): FallbackWhy | null {
+export function whyNext({ cause, disposition, retryAfterMs, isNotFound }: Failure): FallbackWhy | null {
+  if (isNotFound === true) return 'not-found';
   if (disposition === 'mendable') {
     if (cause === 'model-authentication') return 'authentication';
     return cause === 'model-quota' ? 'quota' : 'unavailable';
   }
-  if (cause === 'model-error' && disposition === 'final' && sent === 'no' && mend !== undefined) return 'not-found';
   if (cause === 'model-rate-limited' && (retryAfterMs ?? 0) > LIMITS.retryMs) return 'rate-limited';
   return null;
 }
