@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { UPPER_KINDS, type UpperKind } from '../domain/policy/budget.ts';
 import { type AccountKey, NO_TENANT, ORGANISATION } from '../stores/budget-chain.ts';
+import { TENANT } from '../domain/schemas/start-options.ts';
+import { textProblem } from '../domain/text-problem.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { OpenRuns } from './open-runs.ts';
 import { spellCommand } from './spell-command.ts';
@@ -38,6 +40,8 @@ export async function findAccount(runs: OpenRuns, { kind, id, tenant }: NamedAcc
     return { tenant: NO_TENANT, kind: known, id: ORGANISATION };
   }
   if (id === undefined || id === '') throw new CommandError(EXIT.usage, `name the ${known}: budget ... ${known} ID`);
+  readText(known, id);
+  readTenant(known === 'tenant' ? id : tenant);
   switch (known) {
     case 'tenant':
       return { tenant: id, kind: known, id };
@@ -48,6 +52,17 @@ export async function findAccount(runs: OpenRuns, { kind, id, tenant }: NamedAcc
     case 'conversation':
       return findConversation(runs, id);
   }
+}
+
+/**
+ * Reads words of a person that the audit keeps.
+ *
+ * @throws CommandError
+ */
+export function readText(option: string, text: string): string {
+  const problem = textProblem(option, text);
+  if (problem !== null) throw new CommandError(EXIT.usage, problem);
+  return text;
 }
 
 /**
@@ -67,6 +82,12 @@ export function readKind(kind: string): UpperKind {
   const meant = suggest(kind, UPPER_KINDS);
   const hint = meant === null ? `; the kinds are ${UPPER_KINDS.join(', ')}` : `; did you mean ${meant}?`;
   throw new CommandError(EXIT.usage, `there are no budgets of kind ${JSON.stringify(kind)}${hint}`);
+}
+
+function readTenant(tenant: string): void {
+  if (TENANT.test(tenant)) return;
+  const expected = 'a tenant is 1 to 64 letters, digits, dots, dashes or underscores';
+  throw new CommandError(EXIT.usage, `${expected}, got ${JSON.stringify(tenant)}`);
 }
 
 /** What the platform itself says of a person is the HMAC: it may be given back as it is. */

@@ -60,6 +60,12 @@ export function createBudgets(db: Db, chains: ReturnType<typeof createChains>, o
         .executeTakeFirst();
       return row ?? null;
     },
+    /** Tells whether a run of an account was admitted, or a cap was set: the organisation is known from the beginning. */
+    async isKnown({ tenant, kind, id }: AccountKey): Promise<boolean> {
+      const rows = db.selectFrom('budget_accounts').select('id').where('tenant', '=', tenant);
+      const row = await rows.where('kind', '=', kind).where('id', '=', id).executeTakeFirst();
+      return kind === 'organisation' || row !== undefined;
+    },
     /** Lists accounts of a tenant and those of none; of all tenants where it is null. */
     list: (tenant: string | null, filter: AccountFilter) => readAccounts(db, tenant, filter),
     setCap: (tenant: string, account: AccountKey, cap: NewCap | null, by: ByPerson) =>
@@ -103,29 +109,30 @@ async function setCap(db: Db, account: AccountKey, cap: NewCap | null, by: ByPer
 
 async function setCapAlone(db: Db, account: AccountKey, cap: NewCap | null, by: ByPerson): Promise<void> {
   const before = await read(db, account);
-  if (cap !== null && !(before.is_counted && before.is_ready && before.period === cap.period)) {
-    await beginCounting(db, account, cap.period);
-  }
+  const isAnew = cap !== null && !(before.is_counted && before.is_ready && before.period === cap.period);
   await db.transaction().execute(async (tx) => {
     const old = await read(tx, account);
     await tx
       .updateTable('budget_accounts')
-      .set({
+      .set((eb) => ({
         cap_pico: cap?.pico ?? null,
         cap_tokens: cap?.tokens ?? null,
         // Without a cap nothing is counted, and nobody locks a row for it. What is counted again later is added up from the reservations.
         is_counted: cap !== null,
-      })
+        is_ready: !isAnew,
+        ...(cap === null ? {} : { period: cap.period }),
+        ...(isAnew ? { era: eb('era', '+', 1) } : {}),
+      }))
       .where('tenant', '=', account.tenant)
       .where('kind', '=', account.kind)
       .where('id', '=', account.id)
       .execute();
-    await unwarn(tx, account);
+    const extra = await beginAnew(tx, account);
     await appendAudit(tx, account.tenant, {
       principal: by.principal,
       action: 'budget.set',
       target: budgetTarget(account.kind, account.id),
-      before: { capPico: old.cap_pico, capTokens: old.cap_tokens, period: old.period },
+      before: { capPico: old.cap_pico, capTokens: old.cap_tokens, period: old.period, ...extra },
       after: {
         capPico: cap?.pico?.toString() ?? null,
         capTokens: cap?.tokens ?? null,
@@ -134,6 +141,7 @@ async function setCapAlone(db: Db, account: AccountKey, cap: NewCap | null, by: 
       },
     });
   });
+  if (isAnew) await countBefore(db, account);
 }
 
 type StandingAccount = {
@@ -141,13 +149,13 @@ type StandingAccount = {
   readonly cap_tokens: string | null;
   readonly period: Period;
   readonly is_counted: boolean;
-  /** Counting that was cut off before it had added up what was used before has no cap yet. */
+  /** False where what was used before the cap is being added up, or adding it up was cut off. */
   readonly is_ready: boolean;
 };
 
 async function read(db: Db, { tenant, kind, id }: AccountKey): Promise<StandingAccount> {
   const { rows } = await sql<StandingAccount>`
-    select cap_pico, cap_tokens, period, is_counted, (cap_pico is not null or cap_tokens is not null) as is_ready
+    select cap_pico, cap_tokens, period, is_counted, is_ready and (cap_pico is not null or cap_tokens is not null) as is_ready
       from perdure.budget_accounts where tenant = ${tenant} and kind = ${kind} and id = ${id}`.execute(db);
   const [row] = rows;
   if (row === undefined) throw new Error(`the account of ${kind} ${id} was erased meanwhile`);
@@ -155,21 +163,13 @@ async function read(db: Db, { tenant, kind, id }: AccountKey): Promise<StandingA
 }
 
 /**
- * Begins to count what an account uses, exactly, while calls go on. First it is marked as counting, and every transaction that did not see the mark is waited for:
- * from then on each new reservation stands on its counter. Then the reservations that are open are put on it one by one, and at last what was
- * settled before is added up; neither can change any more. Until the cap is written nothing is refused. Cut off anywhere, the next `setCap` begins anew.
+ * Counts what an account has used before its cap was set, exactly, while calls go on. It is marked as counting already, and every transaction that did
+ * not see the mark is waited for: from then on each new reservation stands on its counter. Then the reservations that are open are put on it one by one, and
+ * at last what was settled before is added up; neither can change any more. Until then the cap refuses by what is counted so far. Cut off anywhere, the next
+ * `setCap` begins anew.
  */
-async function beginCounting(db: Db, account: AccountKey, period: Period): Promise<void> {
+async function countBefore(db: Db, account: AccountKey): Promise<void> {
   const { tenant, kind, id } = account;
-  await db.transaction().execute(async (tx) => {
-    await tx
-      .updateTable('budget_accounts')
-      .set((eb) => ({ era: eb('era', '+', 1), period, is_counted: true, cap_pico: null, cap_tokens: null }))
-      .where('tenant', '=', tenant)
-      .where('kind', '=', kind)
-      .where('id', '=', id)
-      .execute();
-  });
   await ensureCounters(db, [account]);
   // Every money transaction that began before holds this lock shared, and every one that comes after sees the mark.
   await db.transaction().execute(async (tx) => {
@@ -184,6 +184,13 @@ async function beginCounting(db: Db, account: AccountKey, period: Period): Promi
   if (counter === undefined) throw new Error(`the counter of ${kind} ${id} was erased meanwhile`);
   await adoptOpen(db, account, counter);
   await addUpSettled(db, account, counter);
+  await db
+    .updateTable('budget_accounts')
+    .set({ is_ready: true })
+    .where('tenant', '=', tenant)
+    .where('kind', '=', kind)
+    .where('id', '=', id)
+    .execute();
 }
 
 /** Puts reservations on a counter that were open before it was there. One to a transaction: nothing that it waits for can wait for it. */
@@ -227,24 +234,31 @@ async function topUp(db: Db, account: AccountKey, amount: TopUpAmount, by: ByPer
   const { tenant, kind, id } = account;
   await ensureCounters(db, [account]);
   return db.transaction().execute(async (tx) => {
-    const { rows } = await sql<{ counter: string }>`
+    const { rows } = await sql<{ cap_pico: string | null; cap_tokens: string | null }>`
       update perdure.budget_counters c
          set extra_pico = c.extra_pico + ${String(amount.pico ?? 0n)}::numeric,
-             extra_tokens = c.extra_tokens + ${String(amount.tokens ?? 0)}::bigint
+             extra_tokens = c.extra_tokens + ${String(amount.tokens ?? 0)}::bigint, warned_at = null
         from perdure.budget_accounts a
        where a.tenant = ${tenant} and a.kind = ${kind} and a.id = ${id} and a.is_counted
          and (${amount.pico === null} or a.cap_pico is not null) and (${amount.tokens === null} or a.cap_tokens is not null)
          and c.tenant = a.tenant and c.kind = a.kind and c.id = a.id and c.era = a.era and c.begins_at = ${PERIOD_BEGIN}
-      returning c.counter`.execute(tx);
-    if (rows.length === 0) return false;
-    await unwarn(tx, account);
+      returning a.cap_pico + c.extra_pico as cap_pico, a.cap_tokens + c.extra_tokens as cap_tokens`.execute(tx);
+    const [row] = rows;
+    if (row === undefined) return false;
+    const { cap_pico: capPico, cap_tokens: capTokens } = row;
     await appendAudit(tx, tenant, {
       principal: by.principal,
       action: 'budget.top-up',
       target: budgetTarget(kind, id),
+      before: {
+        capPico: capPico === null ? null : String(BigInt(capPico) - (amount.pico ?? 0n)),
+        capTokens: capTokens === null ? null : Number(capTokens) - (amount.tokens ?? 0),
+      },
       after: {
         ...(amount.pico === null ? {} : { costPico: String(amount.pico) }),
         ...(amount.tokens === null ? {} : { tokens: amount.tokens }),
+        capPico,
+        capTokens: capTokens === null ? null : Number(capTokens),
         ...(by.reason === undefined ? {} : { reason: by.reason }),
       },
     });
@@ -252,13 +266,29 @@ async function topUp(db: Db, account: AccountKey, amount: TopUpAmount, by: ByPer
   });
 }
 
-/** A new cap is a new line to cross. One row only, the newest period's: whoever settles calls of two periods locks the older one first. */
-async function unwarn(tx: Db, { tenant, kind, id }: AccountKey): Promise<void> {
-  await sql`
-    update perdure.budget_counters set warned_at = null
-     where warned_at is not null and counter = (
-       select max(counter) from perdure.budget_counters
-        where tenant = ${tenant} and kind = ${kind} and id = ${id})`.execute(tx);
+/**
+ * Takes back the top-ups of the current period, because a cap is what was said last, and its line is one to cross anew. Gives what they were. One row only, the
+ * newest period's: whoever settles calls of two periods locks the older one first.
+ */
+async function beginAnew(
+  tx: Db,
+  { tenant, kind, id }: AccountKey,
+): Promise<{ readonly extraPico?: string; readonly extraTokens?: string }> {
+  const { rows } = await sql<{ pico: string; tokens: string }>`
+    with old as (
+      select c.counter, c.extra_pico, c.extra_tokens from perdure.budget_counters c
+       where c.counter = (
+         select max(counter) from perdure.budget_counters
+          where tenant = ${tenant} and kind = ${kind} and id = ${id})
+         for update)
+    update perdure.budget_counters c set warned_at = null, extra_pico = 0, extra_tokens = 0
+      from old where c.counter = old.counter
+    returning old.extra_pico as pico, old.extra_tokens as tokens`.execute(tx);
+  const { pico = '0', tokens = '0' } = rows[0] ?? {};
+  return {
+    ...(pico === '0' ? {} : { extraPico: pico }),
+    ...(tokens === '0' ? {} : { extraTokens: tokens }),
+  };
 }
 
 /** Settles or frees a held reservation on every account that it stands on, by a person's word. */
@@ -277,7 +307,7 @@ async function settleHeld(
   // Its attempt may have settled it while this waited.
   const held = (await findHeld(tx, tenant, id)) ?? first;
   if (held.state !== 'held' && held.state !== 'reserved') return nothing({ kind: 'not-held', state: held.state });
-  if (held.state === 'reserved' && !held.hasEnded) return nothing({ kind: 'under-way', held });
+  if (held.isUnderWay) return nothing({ kind: 'under-way', held });
   if (word.kind === 'paid' && (word.pico > held.worstPico || (word.tokens ?? 0) > held.worstTokens)) {
     return nothing({ kind: 'too-much', held });
   }

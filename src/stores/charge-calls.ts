@@ -120,19 +120,38 @@ export async function moveAbove(
   charged: readonly Charged[],
   runs: ReadonlyMap<string, WatchedBalance>,
 ): Promise<readonly BudgetWarning[]> {
-  const near = [...new Map(charged.map((each) => [keyOf(each), each])).values()].flatMap(({ tenant, runId }) => {
-    const balance = runs.get(keyOf({ tenant, runId }));
-    const isDue = balance !== undefined && !balance.isWarned && isNearCap(balance);
-    return isDue ? [warningOf({ tenant, kind: 'run', id: runId, period: 'total' }, balance)] : [];
-  });
-  for (const warning of near) await writeWarning(tx, warning, null);
+  const charging = [...new Map(charged.map((each) => [keyOf(each), each])).values()];
+  const near = await warnRuns(
+    tx,
+    charging.flatMap((each) => {
+      const balance = runs.get(keyOf(each));
+      return balance === undefined ? [] : [{ ...each, balance }];
+    }),
+  );
   const counters = await moveCounters(
     tx,
     charged.flatMap((each) => each.counters.map((counter) => ({ counter, ...toMove(each) }))),
   );
-  const above = counters.filter((counter) => !counter.isWarned && isNearCap(counter));
-  for (const counter of above) await writeWarning(tx, warningOf(counter, counter), counter);
-  return [...near, ...above.map((counter) => warningOf(counter, counter))];
+  return [...near, ...(await warnCounters(tx, counters))];
+}
+
+/** Writes down which of these runs, whose accounts are locked, are near their cap and were not told so yet. */
+export async function warnRuns(
+  tx: Db,
+  runs: readonly (RunKey & { readonly balance: WatchedBalance })[],
+): Promise<readonly BudgetWarning[]> {
+  const due = runs
+    .filter(({ balance }) => !balance.isWarned && isNearCap(balance))
+    .map(({ tenant, runId: id, balance }) => warningOf({ tenant, kind: 'run', id, period: 'total' }, balance));
+  for (const warning of due) await writeWarning(tx, warning, null);
+  return due;
+}
+
+/** Does the same for counters above runs, which are locked. */
+export async function warnCounters(tx: Db, counters: readonly LockedCounter[]): Promise<readonly BudgetWarning[]> {
+  const due = counters.filter((counter) => !counter.isWarned && isNearCap(counter));
+  for (const counter of due) await writeWarning(tx, warningOf(counter, counter), counter);
+  return due.map((counter) => warningOf(counter, counter));
 }
 
 function toMove({ costPico, tokens, worstPico, worstTokens }: Charged) {

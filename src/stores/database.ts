@@ -108,6 +108,7 @@ export type Database = {
     period: Generated<'total' | 'day' | 'month'>;
     era: Generated<number>;
     is_counted: Generated<boolean>;
+    is_ready: Generated<boolean>;
     warned_at: Moment | null;
   };
   budget_counters: {

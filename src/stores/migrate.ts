@@ -15,6 +15,7 @@ import { up as createRateLimits } from './migrations/0012-rate-limits.ts';
 import { up as createModelRouting } from './migrations/0013-model-routing.ts';
 import { up as createStreams } from './migrations/0014-streams.ts';
 import { up as detailUsage } from './migrations/0015-usage-details.ts';
+import { up as markReady } from './migrations/0016-budget-ready.ts';
 import { up as indexEnds } from './migrations/0020-runs-by-end.ts';
 
 /** Migrations in their order. A released one never changes. */
@@ -31,6 +32,7 @@ const MIGRATIONS = {
   '0013-model-routing': { up: createModelRouting },
   '0014-streams': { up: createStreams },
   '0015-usage-details': { up: detailUsage },
+  '0016-budget-ready': { up: markReady },
   '0020-runs-by-end': { up: indexEnds },
 };
 

@@ -8,7 +8,8 @@ import type { OnBudgetWarned } from './charge-calls.ts';
 import type { Db, StoredReply } from './database.ts';
 import { groupCommit } from './group-commit.ts';
 import type { ClosedObservation, NewObservation, OnAttemptClosed } from './observations.ts';
-import { type NewCall, openCalls, type Opening } from './open-calls.ts';
+import { giveBack } from './give-back.ts';
+import { type NewCall, openCalls, type OpenedBatch, type Opening } from './open-calls.ts';
 import { type OverCall, settleCalls, type Settled } from './settle-calls.ts';
 import { noteUncalled } from './uncalled-attempts.ts';
 
@@ -46,10 +47,14 @@ export function createModelCalls(
   { failpoint = noFailpoint, onClosed = () => undefined, onWarned = () => undefined }: ModelCallsOptions = {},
 ) {
   const lane = { batchesMax: BATCHES_MAX, itemsMax: CALLS_PER_BATCH_MAX, isUndone };
-  const open = groupCommit<NewCall, Opening>(async (calls) => openBatch(db, chains, calls), {
-    ...lane,
-    keyOf: ({ tenant, observation: { runId, turn } }) => `${tenant} ${runId} ${turn}`,
-  });
+  const open = groupCommit<NewCall, Opening>(
+    async (calls) => {
+      const { openings, warnings } = await openBatch(db, chains, calls);
+      for (const warning of warnings) onWarned(warning);
+      return openings;
+    },
+    { ...lane, keyOf: ({ tenant, observation: { runId, turn } }) => `${tenant} ${runId} ${turn}` },
+  );
   const settle = groupCommit<OverCall, Settled | Error>(
     async (calls) => {
       const { settled, warnings } = await db.transaction().execute(async (tx) => settleCalls(tx, failpoint, calls));
@@ -68,7 +73,7 @@ export function createModelCalls(
   return {
     /** Opens an attempt: gives a reply that was kept, refuses what an account cannot bear, or reserves the worst case. */
     async reserve(tenant: string, reservation: Reservation, observation: NewObservation): Promise<Reserved> {
-      const { came, total } = thrown(await open({ tenant, reservation, observation }));
+      const { came, total } = await opened(db, onWarned, { tenant, reservation, observation }, open);
       if (came.kind === 'summarised') throw new Error('a reply was asked for, not a summary');
       const reserved: Reserved = came.kind === 'replied' ? { ...came, total } : came;
       return noted(db, tenant, reservation, observation, reserved);
@@ -90,7 +95,7 @@ export function createModelCalls(
       reservation: Reservation & { readonly summaryKey: string },
       observation: NewObservation,
     ): Promise<SummaryReserved> {
-      const { came, total } = thrown(await open({ tenant, reservation, observation }));
+      const { came, total } = await opened(db, onWarned, { tenant, reservation, observation }, open);
       if (came.kind === 'replied') throw new Error('a summary was asked for, not a reply');
       return noted(db, tenant, reservation, observation, { ...came, total });
     },
@@ -108,7 +113,22 @@ export function createModelCalls(
   };
 }
 
-async function openBatch(db: Db, chains: Chains, calls: readonly NewCall[]): Promise<readonly Opening[]> {
+/** Opens a call. Where nobody heard whether it was reserved, its call is not made, and nobody else would give the money back. */
+async function opened(
+  db: Db,
+  onWarned: OnBudgetWarned,
+  call: NewCall,
+  open: (call: NewCall) => Promise<Opening>,
+): Promise<Exclude<Opening, Error>> {
+  try {
+    return thrown(await open(call));
+  } catch (error) {
+    if (!isUndone(error)) void giveBack(db, call).then((warnings) => warnings.forEach(onWarned));
+    throw error;
+  }
+}
+
+async function openBatch(db: Db, chains: Chains, calls: readonly NewCall[]): Promise<OpenedBatch> {
   const keys = calls.map(({ tenant, observation: { runId } }) => ({ tenant, runId }));
   const known = await chains.of(keys);
   for (let tries = 1; ; tries += 1) {
@@ -136,14 +156,14 @@ async function noted<Came extends Reserved | SummaryReserved>(
   return came;
 }
 
-function thrown<Result>(result: Result | Error): Result {
+function thrown<Result>(result: Result): Exclude<Result, Error> {
   if (result instanceof Error) throw result;
-  return result;
+  return result as Exclude<Result, Error>;
 }
 
 /**
- * PostgreSQL says so itself where it rolled a transaction back. Of one whose connection broke nobody knows; what it reserved is then held,
- * and its calls are not made.
+ * PostgreSQL says so itself where it rolled a transaction back. Of one whose connection broke nobody knows; its calls are not made, and what
+ * it may have reserved is given back.
  */
 function isUndone(error: unknown): boolean {
   const code = (error as { readonly code?: unknown } | null)?.code;

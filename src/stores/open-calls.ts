@@ -14,6 +14,7 @@ import {
 import type { AccountKey, Chain } from './budget-chain.ts';
 import { CountersMissing, lockCounters, type LockedCounter, moveCounters, readCounted } from './budget-counters.ts';
 import type { Opened, Reservation } from './call-types.ts';
+import { type BudgetWarning, warnCounters, warnRuns } from './charge-calls.ts';
 import type { Db, StoredReply } from './database.ts';
 import { type NewObservation, type OpenObservation, openObservations, toOpen } from './observations.ts';
 
@@ -38,9 +39,13 @@ type Till = {
   readonly chains: ReadonlyMap<string, Chain>;
 };
 
+/** What became of a batch, and which accounts people are to be told of. */
+export type OpenedBatch = { readonly openings: readonly Opening[]; readonly warnings: readonly BudgetWarning[] };
+
 /**
  * Opens calls in one transaction: gives what was kept, refuses what an account of the run's chain cannot bear, or reserves the worst case on all of
- * them. The accounts of runs are locked first and the counters above them last, narrow before wide.
+ * them. The accounts of runs are locked first and the counters above them last, narrow before wide. An account that refuses is told of as one that is
+ * nearly used up, unless it was before: where nothing is settled any more, nothing else would tell.
  *
  * @throws CountersMissing where a period has begun.
  */
@@ -48,7 +53,7 @@ export async function openCalls(
   tx: Db,
   calls: readonly NewCall[],
   chains: ReadonlyMap<string, Chain>,
-): Promise<readonly Opening[]> {
+): Promise<OpenedBatch> {
   const asked = calls.map(toAsked);
   const runs = new Map(await lockRuns(tx, asked));
   const kept = await findKept(tx, asked);
@@ -59,6 +64,7 @@ export async function openCalls(
   const till: Till = { runs, counters, chains };
   const granted: Granted[] = [];
   const openings: Opening[] = [];
+  const refusing = new Set<Asked>();
   for (const [index, call] of asked.entries()) {
     const balance = till.runs.get(keyOf(call));
     if (balance === undefined) {
@@ -73,6 +79,7 @@ export async function openCalls(
     }
     const refused = await judge(tx, till, call, balance, counts.get(placeOf(call)) ?? { settled: 0, held: 0 });
     if (refused !== null) {
+      if (refused.kind !== 'too-many-calls') refusing.add(call);
       openings.push({ came: refused, total });
       continue;
     }
@@ -82,7 +89,24 @@ export async function openCalls(
     openings.push({ came: { kind: 'reserved', observation: open }, total });
   }
   await write(tx, till, granted);
-  return openings;
+  return { openings, warnings: await warnOfRefusals(tx, till, refusing) };
+}
+
+async function warnOfRefusals(tx: Db, till: Till, refusing: ReadonlySet<Asked>): Promise<readonly BudgetWarning[]> {
+  const runs = new Map([...refusing].map((call) => [keyOf(call), call]));
+  const near = await warnRuns(
+    tx,
+    [...runs].flatMap(([key, { tenant, runId }]) => {
+      const balance = till.runs.get(key);
+      return balance === undefined ? [] : [{ tenant, runId, balance }];
+    }),
+  );
+  const counters = new Map(
+    [...refusing].flatMap((call) =>
+      countersOf(till.chains.get(keyOf(call)), till.counters).map((counter) => [counter.counter, counter] as const),
+    ),
+  );
+  return [...near, ...(await warnCounters(tx, [...counters.values()]))];
 }
 
 function toAsked(call: NewCall): Asked {

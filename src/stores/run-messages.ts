@@ -55,6 +55,8 @@ export function createRunMessages(db: Db) {
           .set((eb) => ({
             cap_pico: eb('cap_pico', '+', topUp.costPico ?? '0'),
             cap_tokens: eb('cap_tokens', '+', String(topUp.tokens ?? 0)),
+            // A higher cap is a new line to cross.
+            ...(topUp.costPico === undefined && topUp.tokens === undefined ? {} : { warned_at: null }),
           }))
           .where('tenant', '=', tenant)
           .where('kind', '=', 'run')

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from './database.ts';
+import { type HeldStanding, readHeldStanding } from './held-reader.ts';
 
 /** How things stand in the database, across tenants and without naming any of them. */
 export type Standings = {
@@ -11,6 +12,8 @@ export type Standings = {
   readonly unknownEffects: number;
   /** Attempts of the last quarter of an hour whose process died. */
   readonly orphanedAttempts: readonly { readonly kind: string; readonly count: number }[];
+  /** Money of calls of which nobody knows what they cost. */
+  readonly held: HeldStanding;
 };
 
 /** Attempts that began this long ago are looked through for orphans: an alert needs minutes, and the timeline shows all of them. */
@@ -34,6 +37,7 @@ export async function readStandings(db: Db): Promise<Standings> {
     oldestApprovalSeconds: Math.max(0, approvals.rows[0]?.seconds ?? 0),
     unknownEffects: effects.rows[0]?.count ?? 0,
     orphanedAttempts: await countOrphans(db),
+    held: await readHeldStanding(db),
   };
 }
 

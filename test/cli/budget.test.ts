@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { scripted } from '../../src/activities/model/scripted-model.ts';
 import type { RunEnd } from '../../src/domain/run/run-end.ts';
+import { openDatabase } from '../../src/stores/database.ts';
 import { startTestServers } from '../support/servers.ts';
 import { type Platform, startPlatform } from '../support/workflow/platform.ts';
 import { answerOf, stateOf, untilPhase } from '../support/workflow/talk.ts';
@@ -27,8 +28,13 @@ describe('command line: budget', function () {
     const echo = scripted(() => ({ text: 'Hello.' }));
     const flaky = scripted(({ call }) => (call === 1 ? { error: new Error('gone') } : { text: 'Hello.' }));
     platform = await startPlatform({
-      agents: [testAgent('looper', { tools: [lookupTool('look')] }), testAgent('echo'), testAgent('flaky')],
-      scripts: { looper, echo, flaky },
+      agents: [
+        testAgent('looper', { tools: [lookupTool('look')] }),
+        testAgent('wordy', { tools: [lookupTool('look', () => 'é'.repeat(30_000))] }),
+        testAgent('echo'),
+        testAgent('flaky'),
+      ],
+      scripts: { looper, wordy: looper, echo, flaky },
     });
     const { temporal, postgres } = await startTestServers();
     perdure = capturedCli({
@@ -57,6 +63,14 @@ describe('command line: budget', function () {
     assert.deepEqual([end.answer?.preview, end.turns, end.toolCalls], ['What I have.', 3, 2]);
     const single = await endOf('looper', { turns: 1 });
     assert.deepEqual([single.outcome.kind, single.answer, single.toolCalls], ['budget-exhausted', null, 1]);
+  });
+
+  it('gives one where the last tool has told more than can be paid: what it told is cut, also on the last turn', async () => {
+    const end = await endOf('wordy', { tokens: 24_000 });
+    assert.deepEqual(end.outcome, { kind: 'budget-exhausted', dimension: 'tokens' });
+    assert.deepEqual([end.answer?.preview, end.turns, end.tokens <= 24_000], ['What I have.', 2, true]);
+    const last = await endOf('wordy', { tokens: 24_000, turns: 2 });
+    assert.deepEqual([last.outcome.kind, last.answer?.preview, last.turns], ['budget-exhausted', 'What I have.', 2]);
   });
 
   it('is taken up again before its last answer', async () => {
@@ -99,7 +113,12 @@ describe('command line: budget', function () {
     const { blocked } = await stateOf(waits);
     assert.equal(blocked?.message, `${account} has used up its cap of 0.0001 USD a month`);
     assert.match(blocked?.mend ?? '', new RegExp(`perdure budget top-up ${account} --usd 5`));
-    assert.match((await perdure('run', 'show', waits.workflowId)).out, /Blocked \(model-quota\): tenant/);
+    // The row follows the run.
+    let shownRun = '';
+    for (let tries = 0; tries < 200 && !/Blocked \(/.test(shownRun); tries += 1) {
+      shownRun = (await perdure('run', 'show', waits.workflowId)).out;
+    }
+    assert.match(shownRun, /Blocked \(model-quota\): tenant/);
     const topUp = await perdure('budget', 'top-up', 'tenant', tenant, '--usd', '5');
     assert.deepEqual([topUp.exitCode, topUp.out], [0, `${account} may use 5.00 USD more`]);
     assert.equal(await answerOf(waits), 'Hello.');
@@ -108,6 +127,48 @@ describe('command line: budget', function () {
     ];
     assert.deepEqual([shown[0].capPico, shown[0].period], ['5000100000000', 'month']);
     assert.equal(shown[0].spentPico, (await waits.result()).costPico);
+  });
+
+  it('takes an amount to the last digit, says what it cannot know, and keeps what stood before', async () => {
+    const tenant = newTenant();
+    const account = ['tenant', tenant] as const;
+    const set = await perdure('budget', 'set', ...account, '--usd', '123456789.000000000001');
+    assert.equal(set.out, `tenant ${tenant} may use 123456789.000000000001 USD in all`);
+    assert.match(set.said, /no run of tenant \S+ was admitted yet/);
+    await perdure('budget', 'top-up', ...account, '--usd', '.5', '--reason', 'more');
+    const again = await perdure('budget', 'set', ...account, '--usd', '2');
+    assert.equal(again.said, '');
+    const shown = JSON.parse((await perdure('budget', 'show', ...account, '--json')).out) as [{ capPico: string }];
+    assert.equal(shown[0].capPico, '2000000000000');
+    const { postgres } = await startTestServers();
+    const db = openDatabase(postgres.url, () => undefined);
+    const rows = await db
+      .selectFrom('audit')
+      .select(['action', 'before', 'after'])
+      .where('tenant', '=', tenant)
+      .orderBy('seq')
+      .execute();
+    await db.destroy();
+    assert.deepEqual(
+      rows.map(({ action, before, after }) => [action, before, after]),
+      [
+        [
+          'budget.set',
+          { capPico: null, capTokens: null, period: 'total' },
+          { capPico: '123456789000000000001', capTokens: null, period: 'total' },
+        ],
+        [
+          'budget.top-up',
+          { capPico: '123456789000000000001', capTokens: null },
+          { costPico: '500000000000', capPico: '123456789500000000001', capTokens: null, reason: 'more' },
+        ],
+        [
+          'budget.set',
+          { capPico: '123456789000000000001', capTokens: null, period: 'total', extraPico: '500000000000' },
+          { capPico: '2000000000000', capTokens: null, period: 'total' },
+        ],
+      ],
+    );
   });
 
   it('warns of what is nearly used up', async () => {
@@ -155,6 +216,14 @@ describe('command line: budget', function () {
       [['set', 'tenant', 'acme'], 2, /--usd or --tokens, or take it away with --none/],
       [['set', 'tenant', '--usd', '1'], 2, /name the tenant/],
       [['set', 'tenant', 'acme', '--usd', '-1'], 2, /above 0/],
+      [['set', 'tenant', 'acme', '--usd', '1e3'], 2, /above 0/],
+      [['set', 'tenant', 'acme', '--usd', '１'], 2, /above 0/],
+      [['set', 'tenant', 'acme', '--usd', '0.0000000000001'], 2, /at most 12 decimals/],
+      [['set', 'tenant', 'acme', '--usd', '1000000000'], 2, /less than a billion/],
+      [['set', 'tenant', '*', '--usd', '1'], 2, /a tenant is 1 to 64 letters/],
+      [['set', 'user', 'ann', '--tenant', '*', '--usd', '1'], 2, /a tenant is 1 to 64 letters/],
+      [['set', 'tenant', 'acme', '--usd', '1', '--reason', 'a\u0007b'], 2, /control character U\+0007/],
+      [['set', 'agent', 'a\u0007b', '--usd', '1'], 2, /control character U\+0007/],
       [['set', 'tenant', 'acme', '--usd', '1', '--per', 'year'], 2, /day, month, total/],
       [['top-up', 'tenant', `${platform.tenant}-none`, '--usd', '1'], 5, /has no such cap/],
       [['show', 'tenant', `${platform.tenant}-none`], 4, /nothing is known of tenant/],

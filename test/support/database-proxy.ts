@@ -5,6 +5,8 @@ export type DatabaseProxy = {
   readonly url: string;
   /** Breaks every connection. */
   readonly cut: () => void;
+  /** Breaks the next connection that commits, once the database has committed and before it can say so. */
+  readonly loseCommit: () => void;
   /** Lets new connections hang, as a network does that drops packets. */
   readonly hold: () => void;
   /** Lets connections through again. */
@@ -17,6 +19,7 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
   const { hostname, port } = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   let isHeld = false;
+  let isLosing = false;
   const keep = (socket: Socket): Socket => {
     sockets.add(socket);
     return socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
@@ -26,6 +29,12 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     if (isHeld) return;
     const outer = keep(connect(Number(port), hostname));
     inner.pipe(outer).pipe(inner);
+    inner.on('data', (chunk: Buffer) => {
+      if (!isLosing || !chunk.includes('commit')) return;
+      isLosing = false;
+      outer.unpipe(inner);
+      outer.once('data', () => inner.destroy()).resume();
+    });
     inner.on('close', () => outer.destroy());
     outer.on('close', () => inner.destroy());
   });
@@ -39,6 +48,9 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
   return {
     url: url.href,
     cut,
+    loseCommit: () => {
+      isLosing = true;
+    },
     hold: () => {
       isHeld = true;
     },

@@ -15,7 +15,7 @@ const document = parseMarkdown(readText('docs/observability.md'));
 const UNITS: readonly (readonly [RegExp, string])[] = [
   [/_timestamp_seconds$/, 'seconds since the epoch'],
   [/_seconds$/, 'seconds'],
-  [/_usd_total$/, 'USD'],
+  [/_usd(?:_total)?$/, 'USD'],
   [/_tokens_total$/, 'tokens'],
 ];
 

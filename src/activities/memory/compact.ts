@@ -38,6 +38,7 @@ type Job = SummaryJob & {
  * is kept, so another attempt goes on after it.
  */
 export async function compact(dependencies: ActivityDependencies, input: CompactInput): Promise<CompactResult> {
+  const begunAt = performance.now();
   return runActivity(input, async () => {
     const { stores } = dependencies;
     const facts = await stores.runs.factsOf(input.tenant, agentRunIdOfActivity());
@@ -47,7 +48,7 @@ export async function compact(dependencies: ActivityDependencies, input: Compact
       agent: facts.agent,
       isPatient: input.patient === true,
       with: async (route, passage) =>
-        compactWith(dependencies, await prepare(dependencies, input, { facts, release, route, passage })),
+        compactWith(dependencies, await prepare(dependencies, input, { facts, release, route, passage, begunAt })),
       whyNotResult: ({ kind }) => (kind === 'budget-refused' ? 'budget' : null),
     });
   });
@@ -72,12 +73,13 @@ type Chosen = {
   readonly release: Release;
   readonly route: Route;
   readonly passage: Passage;
+  readonly begunAt: number;
 };
 
 async function prepare(
   { stores }: ActivityDependencies,
   input: CompactInput,
-  { facts, release, route, passage }: Chosen,
+  { facts, release, route, passage, begunAt }: Chosen,
 ): Promise<Job> {
   const { tenant, turn, through } = input;
   const standard = chooseModel(release.models, tierOf(release.models, undefined));
@@ -94,6 +96,7 @@ async function prepare(
     facts,
     ...route,
     passage,
+    begunAt,
     bytesMax,
     isPatient: input.patient === true,
     pieces: withEnd(piecesOf(utterancesOf(replaced), pieceBytes(choice, bytesMax)), through),

@@ -1,4 +1,3 @@
-import { activityInfo, Context } from '@temporalio/activity';
 import { canonicalJson } from '../../domain/json.ts';
 import {
   extractSummary,
@@ -8,35 +7,30 @@ import {
   summaryRequest,
 } from '../../domain/memory/summary.ts';
 import type { Fallback, ModelChoice, Tier } from '../../domain/model/model-policy.ts';
-import { costOfReply, type ModelPrice, worstCost } from '../../domain/model/price.ts';
-import { totalTokens } from '../../domain/model/usage.ts';
-import { LIMITS } from '../../domain/run/limits.ts';
+import { type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import type { BudgetRefused, RunTotal, Throttled } from '../../domain/run/results.ts';
-import type { Charge } from '../../stores/budget-account.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
-import type { ClosedObservation } from '../../stores/observations.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify } from '../failures.ts';
-import { chargeOfFailure } from '../model/call-model.ts';
 import { accountRefused, starved, tooManyCalls } from '../model/call-troubles.ts';
 import { parametersOf } from '../model/call-settings.ts';
-import { UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/open-attempt.ts';
+import { providerTokensMax, UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/open-attempt.ts';
 import { modelObservation } from '../model/model-observation.ts';
 import { attemptId } from '../model/prepare-call.ts';
 import { askRateLimit, type Permit, sizeOf } from '../model/rate-limit.ts';
 import type { Passage } from '../model/routing/passage.ts';
 import { routeTaken } from '../model/routing/run-routed.ts';
-import { traceChat } from '../model/trace-chat.ts';
 import { inProcessModel } from '../model/in-process-model.ts';
+import { type ModelReply, type ModelRequest, type ResolvedModel, usageBound } from '../model/invoke-model.ts';
 import {
-  invokeModel,
-  type ModelReply,
-  type ModelRequest,
-  type ResolvedModel,
-  usageBound,
-} from '../model/invoke-model.ts';
-import { untilStored } from '../until-stored.ts';
+  askModel,
+  keepPaid,
+  type Outcome,
+  outcomeOfFailure,
+  outcomeOfReply,
+  settleFailed,
+} from '../model/paid-call.ts';
 
 /** Bytes of a word with its space: words are what a model can count. */
 const BYTES_PER_WORD = 8;
@@ -54,6 +48,8 @@ export type SummaryJob = {
   readonly tier: Tier;
   readonly fallback: Fallback | null;
   readonly passage: Passage;
+  /** When the attempt began, on the monotonic clock. All pieces share its time. */
+  readonly begunAt: number;
   /** Bytes that the summary may have. */
   readonly bytesMax: number;
   readonly isPatient: boolean;
@@ -106,7 +102,7 @@ export async function summarise(dependencies: ActivityDependencies, job: Summary
       if (permit.kind === 'throttled') return permit;
       const given = await ask(dependencies, job, asked, request, attempt, permit);
       await failpoint('model:replied');
-      const settled = await untilStored(async () => {
+      const settled = await keepPaid(stores, job, attempt, given, async () => {
         const ref = await write(dependencies, job, asked, given.text);
         return stores.modelCalls.settleSummary(tenant, attempt, given.charge, given.closed, { key, ref });
       });
@@ -146,7 +142,8 @@ async function reserve(
   request: ModelRequest,
   { id, key }: { readonly id: string; readonly key: string },
 ) {
-  const bound = usageBound(request);
+  const usage = usageBound(request);
+  const bound = { ...usage, inputTokens: usage.inputTokens + providerTokensMax(job.resolved) };
   return stores.modelCalls.reserveSummary(
     job.tenant,
     {
@@ -188,61 +185,37 @@ async function askPermit(
   }
 }
 
-type Given = { readonly text: string; readonly charge: Charge; readonly closed: ClosedObservation };
+type Given = Outcome & { readonly text: string };
 
 /**
  * Asks the model. A refusal that asking again would not change gives an extract; everything else is settled and goes on as a failure, which is
  * tried again.
  */
 async function ask(
-  { stores, spans }: ActivityDependencies,
+  dependencies: ActivityDependencies,
   job: SummaryJob,
   asked: Asked,
   request: ModelRequest,
   attempt: ModelAttempt,
   permit: Permit,
 ): Promise<Given> {
-  const { cancellationSignal } = Context.current();
-  // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
-  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs));
-  const priced = { priceVersion: job.price.version, isCostSimulated: job.resolved.simulated };
+  const summariser = { ...job, resolved: summariserOf(job, asked) };
   try {
-    const signal = AbortSignal.any([cancellationSignal, timeout]);
-    const reply = await permit.call(() =>
-      traceChat(spans, { ...job, request }, () =>
-        job.passage.through(() => invokeModel(summariser(job, asked), request, signal)),
-      ),
-    );
-    const costPico = costOfReply(job.price, reply);
-    return {
-      text: textOf(reply) || extract(job, asked),
-      charge: { kind: 'settled', costPico, tokens: totalTokens(reply.usage) },
-      closed: {
-        ...priced,
-        outcome: 'summarised',
-        message: said(asked),
-        model: reply.modelId,
-        usage: reply.usage,
-        costPico,
-      },
-    };
+    const reply = await permit.call(() => askModel(dependencies, summariser, request));
+    const { charge, closed } = outcomeOfReply(job, reply, 'summarised');
+    return { text: textOf(reply) || extract(job, asked), charge, closed: { ...closed, message: said(asked) } };
   } catch (error) {
-    const failure = classify(error);
-    const charge = chargeOfFailure(job, error, failure.sent);
-    const { cause, message } = failure;
-    const closed = { ...priced, outcome: 'failed', cause, message, model: job.resolved.id };
-    if (!cancellationSignal.aborted && failure.disposition === 'final') {
-      return { text: extract(job, asked), charge, closed };
+    const failed = outcomeOfFailure(job, error);
+    if (failed.closed.outcome === 'failed' && failed.failure.disposition === 'final') {
+      return { text: extract(job, asked), ...failed };
     }
-    const outcome = cancellationSignal.aborted ? 'cancelled' : 'failed';
-    const settle = async () => stores.modelCalls.settle(job.tenant, attempt, charge, { ...closed, outcome }, null);
-    await (charge.kind === 'settled' ? untilStored(settle) : settle()).catch(() => undefined);
+    await settleFailed(dependencies.stores, job, attempt, failed);
     throw error;
   }
 }
 
 /** A rehearsal plays an agent and knows nothing of summaries: an extract speaks for it, at the price of a rehearsal. */
-function summariser(job: SummaryJob, asked: Asked): ResolvedModel {
+function summariserOf(job: SummaryJob, asked: Asked): ResolvedModel {
   if (!job.resolved.id.startsWith('rehearsal:')) return job.resolved;
   const model = inProcessModel('rehearsal', 'extract', async () => ({ text: extract(job, asked) }));
   return { ...job.resolved, model };

@@ -1,29 +1,22 @@
-import { activityInfo, Context } from '@temporalio/activity';
-import { costOf, costOfReply } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
 import { dueAfterReply } from '../../domain/memory/compaction-due.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
-import { LIMITS } from '../../domain/run/limits.ts';
 import type { BudgetRefused, ModelResult } from '../../domain/run/results.ts';
-import type { Charge } from '../../stores/budget-account.ts';
 import type { StoredReply } from '../../stores/database.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
-import { classify, isDatabaseAway } from '../failures.ts';
-import { untilStored } from '../until-stored.ts';
-import { notKept } from './call-troubles.ts';
-import { invokeModel, type ModelReply } from './invoke-model.ts';
+import type { ModelReply } from './invoke-model.ts';
 import { ModelReplyError } from './model-errors.ts';
 import { keepReply } from './keep-reply.ts';
 import { attemptId, type Call, contextTooLong, fileTokensMax, fixedBytesOf, type TooLong } from './prepare-call.ts';
 import { openAttempt } from './open-attempt.ts';
+import { askModel, keepPaid, outcomeOfFailure, outcomeOfReply, settleFailed } from './paid-call.ts';
 import { cacheRequestOf } from './prompt-cache.ts';
 import { askRateLimit, noteThrottled, sizeOf } from './rate-limit.ts';
 import { settleEarlier } from './settle-earlier.ts';
 import { parametersOf } from './call-settings.ts';
 import { type RoutedCall, runRouted } from './routing/run-routed.ts';
 import { withOutputContract } from '../../domain/model/output-contract.ts';
-import { traceChat } from './trace-chat.ts';
 
 /**
  * Makes one model call of a run: reserves its worst case, calls, keeps the reply, settles what it cost. A reply that was paid for is kept
@@ -61,34 +54,21 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
   });
 }
 
-/**
- * Keeps a reply and settles what it cost. A reply that cannot be kept for a reason that waiting does not mend is charged all the same:
- * as held money it would be paid again until the cap is used up, as a settled call it counts among the unusable ones.
- */
+/** Keeps a reply and settles what it cost. */
 async function keep(
   dependencies: ActivityDependencies,
-  call: Call,
+  call: RoutedCall,
   attempt: ModelAttempt,
   reply: ModelReply,
 ): Promise<ModelResult> {
-  const { modelCalls } = dependencies.stores;
-  const details = chargeDetails(call, reply);
-  const charge: Charge = { kind: 'settled', costPico: details.costPico, tokens: totalTokens(reply.usage) };
-  try {
-    return await untilStored(async () => {
-      const stored = await withCompaction(dependencies, call, reply, await keepReply(dependencies, call, reply));
-      const kept = call.closedBy === undefined ? stored : { ...stored, closedBy: call.closedBy };
-      const closed = { outcome: 'replied', ...details };
-      const settled = await modelCalls.settle(call.tenant, attempt, charge, closed, kept);
-      return { ...(settled.reply ?? kept), total: settled.total };
-    });
-  } catch (error) {
-    if (isDatabaseAway(error)) throw error;
-    const { cause, message } = classify(error);
-    const closed = { outcome: 'failed', cause, message, ...details };
-    await untilStored(async () => modelCalls.settle(call.tenant, attempt, charge, closed, null));
-    throw notKept(call, message);
-  }
+  const { stores } = dependencies;
+  const outcome = outcomeOfReply(call, reply, 'replied');
+  return keepPaid(stores, call, attempt, outcome, async () => {
+    const stored = await withCompaction(dependencies, call, reply, await keepReply(dependencies, call, reply));
+    const kept = call.closedBy === undefined ? stored : { ...stored, closedBy: call.closedBy };
+    const settled = await stores.modelCalls.settle(call.tenant, attempt, outcome.charge, outcome.closed, kept);
+    return { ...(settled.reply ?? kept), total: settled.total };
+  });
 }
 
 /** Asks the provider what earlier attempts cost, where it can be asked: what they hold is free for this call then. */
@@ -103,10 +83,11 @@ async function askAboutEarlier({ stores, models }: ActivityDependencies, call: C
  * failure: a shorter one may pass. A last answer that is none was the last try.
  */
 async function invoke(
-  { stores, spans, streams }: ActivityDependencies,
+  dependencies: ActivityDependencies,
   call: RoutedCall,
   attempt: ModelAttempt,
 ): Promise<ModelReply | TooLong | BudgetRefused> {
+  const { stores, streams } = dependencies;
   const request = {
     instructions: withOutputContract(call.release.instructions, call.release.output),
     parts: call.parts,
@@ -122,32 +103,13 @@ async function invoke(
       ...(call.release.output === undefined ? {} : { output: call.release.output }),
     },
   };
-  const { cancellationSignal } = Context.current();
-  // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
-  const usedMs = Math.ceil(performance.now() - call.begunAt);
-  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs - usedMs));
   const stream = streams?.open(call.tenant, attempt.runId, call.turn);
   try {
-    const signal = AbortSignal.any([cancellationSignal, timeout]);
-    return await traceChat(spans, { ...call, request }, () =>
-      call.passage.through(() => invokeModel(call.resolved, request, signal, stream?.say)),
-    );
+    return await askModel(dependencies, call, request, stream?.say);
   } catch (error) {
-    const failure = classify(error);
-    const charge = chargeOfFailure(call, error, failure.sent);
-    const closed = {
-      outcome: cancellationSignal.aborted ? 'cancelled' : 'failed',
-      cause: failure.cause,
-      message: failure.message,
-      model: call.resolved.id,
-      priceVersion: call.price.version,
-      ...usageOfFailure(call, error),
-    };
-    const settle = async () => stores.modelCalls.settle(call.tenant, attempt, charge, closed, null);
-    // Where this cannot be written the reservation stays, and the next attempt takes it for held: the failure itself matters more. A charge
-    // that is known is worth waiting for, because nobody else knows it.
-    await (charge.kind === 'settled' ? untilStored(settle) : settle()).catch(() => undefined);
-    if (failure.isTooLong === true) return { kind: 'too-long', message: failure.message };
+    const failed = outcomeOfFailure(call, error);
+    await settleFailed(stores, call, attempt, failed);
+    if (failed.failure.isTooLong === true) return { kind: 'too-long', message: failed.failure.message };
     if (call.closedBy !== undefined && error instanceof ModelReplyError) {
       const total = await stores.budgets.totalOf(call.tenant, attempt.runId);
       return { kind: 'budget-refused', dimension: call.closedBy, total };
@@ -156,32 +118,6 @@ async function invoke(
   } finally {
     stream?.end();
   }
-}
-
-/** A reply that cannot be used was paid for; a request that never got through was not; of the rest nobody knows. */
-export function chargeOfFailure(call: Pick<Call, 'price'>, error: unknown, sent: 'no' | 'maybe'): Charge {
-  if (error instanceof ModelReplyError && error.usage !== null) {
-    return { kind: 'settled', costPico: costOf(call.price, error.usage), tokens: totalTokens(error.usage) };
-  }
-  return sent === 'no' ? { kind: 'free' } : { kind: 'held' };
-}
-
-/** What is known of a reply that was paid for and could not be used. */
-function usageOfFailure(call: Call, error: unknown) {
-  if (!(error instanceof ModelReplyError) || error.usage === null) return {};
-  const { usage } = error;
-  return { usage, costPico: costOf(call.price, usage), isCostSimulated: call.resolved.simulated };
-}
-
-function chargeDetails(call: Call, reply: ModelReply) {
-  return {
-    ...(reply.usageEstimated ? { message: 'the provider named no usage: this is the most that it can have been' } : {}),
-    model: reply.modelId,
-    usage: reply.usage,
-    costPico: costOfReply(call.price, reply),
-    priceVersion: call.price.version,
-    isCostSimulated: call.resolved.simulated,
-  };
 }
 
 /** Adds to a reply that the transcript has become long. It is kept with the reply, so that every attempt says the same. */

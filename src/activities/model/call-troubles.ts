@@ -95,7 +95,7 @@ export function tooLargeForLimit(
 }
 
 /** Makes the failure of a reply that could not be kept. */
-export function notKept({ resolved }: Call, why: string): ApplicationFailure {
+export function notKept({ resolved }: Pick<Call, 'resolved'>, why: string): ApplicationFailure {
   const message = `a reply of ${resolved.id} was paid for and could not be kept: ${why}`;
   const mend = 'Look into the logs of the workers and of PostgreSQL; a worker of a mended build goes on by itself.';
   return toApplicationFailure(

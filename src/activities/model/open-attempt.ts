@@ -1,4 +1,5 @@
 import { ATTACHMENTS_BYTES_MAX, fileBytes } from '../../domain/model/attachment.ts';
+import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import { worstCost } from '../../domain/model/price.ts';
 import { isTooLongForCertain } from '../../domain/memory/context-room.ts';
@@ -9,6 +10,9 @@ import type { Left, Reserved } from '../../stores/call-types.ts';
 import type { OpenObservation } from '../../stores/observations.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { accountRefused, starved, tooManyCalls, tooManyFiles } from './call-troubles.ts';
+import { withCutResults } from './cut-results.ts';
+import type { ResolvedModel } from './invoke-model.ts';
+import { findProvider } from './provider-table.ts';
 import { modelObservation } from './model-observation.ts';
 import { routeTaken } from './routing/run-routed.ts';
 import { type Call, contextTooLong, fileTokensMax, fixedBytesOf, tooLong, type TooLong } from './prepare-call.ts';
@@ -25,6 +29,12 @@ export const UNANSWERED_CALLS_MAX = 8;
 /** Bytes that a provider may add around the parts of a node: roles and JSON; ids are in the parts. Bounds the reservation. */
 const BYTES_PER_NODE = 64;
 
+/**
+ * Tokens that a provider itself puts before a prompt: Anthropic describes how tools are called in 346, on older models in 530, and schemas in some more; xAI
+ * has a few hundred words of its own.
+ */
+const PROVIDER_TOKENS_MAX = 1_000;
+
 /** Tokens of a last answer: some 1,500 words. What is kept back for it must not take much of what the run is there for. */
 const CLOSING_OUTPUT_TOKENS = 2_000;
 
@@ -33,6 +43,12 @@ const CLOSING_OUTPUT_TOKENS_MIN = 200;
 
 /** Bytes that a turn may add before the last answer: a reply with its calls and their results. */
 const CLOSING_ROOM_BYTES = 16 * 1024;
+
+/** Bytes of the results among them. Longer ones are cut where the last answer could not be paid otherwise. */
+const CLOSING_RESULTS_BYTES = CLOSING_ROOM_BYTES / 2;
+
+/** The last turn keeps nothing for another: where it cannot be paid as it is, a shorter answer may. */
+const NOTHING_HELD_BACK = { pico: 0n, tokens: 0 };
 
 /** A call whose worst case is reserved, or the result that stands without one. */
 export type OpenedAttempt<Asked extends Call> =
@@ -53,7 +69,11 @@ export async function openAttempt<Asked extends Call>(
   const reserved = await reserve(dependencies, asked, id, lastAnswer);
   if (reserved.kind !== 'closing') return toOpened(asked, reserved);
   const { dimension, total } = reserved;
-  const last = await affordable(dependencies, await closingCall(dependencies, call, dimension), reserved.left);
+  const affordableLast = async (it: Asked): Promise<Asked | null> =>
+    affordable(dependencies, await closingCall(dependencies, it, dimension), reserved.left);
+  const last =
+    (await affordableLast(call)) ??
+    (await affordableLast(await withCutResults(dependencies, call, CLOSING_RESULTS_BYTES)));
   if (last === null) return { kind: 'result', result: { kind: 'budget-refused', dimension, total } };
   return toOpened(last, await reserve(dependencies, last, id, null));
 }
@@ -103,7 +123,9 @@ async function reserve(
       unusableMax: UNUSABLE_CALLS_MAX,
       unansweredMax: call.isPatient ? Number.POSITIVE_INFINITY : UNANSWERED_CALLS_MAX,
       isQuiet: call.isPatient,
-      ...(lastAnswer === 'keep' ? { heldBack: closingCost(call, bound) } : {}),
+      ...(lastAnswer === null
+        ? {}
+        : { heldBack: lastAnswer === 'keep' ? closingCost(call, bound) : NOTHING_HELD_BACK }),
     },
     { ...modelObservation(call, id, settings), route: routeTaken(call) },
   );
@@ -112,10 +134,24 @@ async function reserve(
 type Bound = { readonly inputTokens: number; readonly outputTokens: number };
 
 function boundOf(call: Call, bytes: number, nodes: number): Bound {
+  const { output } = call.release;
+  // The instructions tell the schema of the answer, and the request has it once more.
+  const schemaBytes = output === undefined ? 0 : utf8Bytes(canonicalJson(output.schema));
   return {
-    inputTokens: bytes + fixedBytesOf(call) + (nodes + 1) * BYTES_PER_NODE + fileTokensMax(call),
+    inputTokens:
+      bytes +
+      fixedBytesOf(call) +
+      schemaBytes +
+      (nodes + 1) * BYTES_PER_NODE +
+      fileTokensMax(call) +
+      providerTokensMax(call.resolved),
     outputTokens: call.choice.outputTokensMax,
   };
+}
+
+/** Bounds what a model's provider adds to a prompt. Models of our own have none; a recording reserves what was reserved when it was made. */
+export function providerTokensMax({ provider }: Pick<ResolvedModel, 'provider'>): number {
+  return findProvider(provider) === null ? 0 : PROVIDER_TOKENS_MAX;
 }
 
 /** What a last answer after this call can cost at most: it reads what this one reads and what the turn adds, and writes little. */

@@ -6,6 +6,7 @@ import {
   type LanguageModelV4StreamPart,
   type LanguageModelV4StreamResult,
 } from '@ai-sdk/provider';
+import { boundOutput, withinReserved } from './bound-output.ts';
 import { fieldOf } from './error-chain.ts';
 import { ModelStreamError, ModelUnavailable, RequestNotMade } from './model-errors.ts';
 import { errorInBody } from './provider-report.ts';
@@ -33,12 +34,17 @@ export function openedModel({ provider, modelId, fetch, options: defaults, open 
     provider,
     modelId,
     supportedUrls: {},
-    doGenerate: async (options) => (await open(fetch)).doGenerate(withDefaults(options)),
+    doGenerate: async (given) => {
+      const model = await open(async (input, init) => fetch(input, boundOutput(init, given.maxOutputTokens)));
+      return model.doGenerate(withinReserved(withDefaults(given)));
+    },
     doStream: async (given) => {
-      const options = withDefaults(given);
+      const options = withinReserved(withDefaults(given));
       const body: WholeBody = { response: null, isSent: false, isRefused: false };
       try {
-        const model = await open(async (input, init) => takeWhole(body, options.prompt, () => fetch(input, init)));
+        const model = await open(async (input, init) =>
+          takeWhole(body, options.prompt, () => fetch(input, boundOutput(init, given.maxOutputTokens))),
+        );
         return await streamOrWhole(model, options, body);
       } catch (error) {
         if (!body.isSent) throw notMade(error, provider);

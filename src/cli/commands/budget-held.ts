@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
-import { formatUsd, picoFromUsd } from '../../domain/model/price.ts';
-import { textProblem } from '../../domain/text-problem.ts';
+import { formatUsd } from '../../domain/model/price.ts';
 import type { HeldSettled } from '../../stores/budgets.ts';
 import type { HeldReservation } from '../../stores/held-reader.ts';
-import { parseTokens } from '../budget-account.ts';
+import { parseTokens, readText } from '../budget-account.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import { formatHeld, formatHeldSum } from '../format/budget.ts';
 import { withRuns } from '../open-runs.ts';
+import { parsePico } from '../parse-pico.ts';
 import { spellCommand } from '../spell-command.ts';
-import { parseUsd } from './run-start.ts';
 
 type SettleOptions = CommonOptions & {
-  readonly usd?: number;
+  /** Pico-dollars. */
+  readonly usd?: bigint;
   readonly tokens?: number;
   readonly free?: boolean;
   readonly reason: string;
@@ -43,7 +43,7 @@ export function addBudgetHeld(parent: Command, context: CommandContext): void {
     ],
   })
     .argument('<reservation>', `from ${spellCommand('budget held')}`)
-    .option('--usd <usd>', 'what the provider charged', parseUsd)
+    .option('--usd <usd>', 'what the provider charged', parsePico)
     .option('--tokens <count>', 'tokens that it counted (default: as many as were reserved)', parseTokens)
     .option('--free', 'the provider charged nothing')
     .requiredOption('--reason <text>', 'how you know; the audit keeps it')
@@ -52,16 +52,14 @@ export function addBudgetHeld(parent: Command, context: CommandContext): void {
 }
 
 async function settle(context: CommandContext, id: string, options: SettleOptions): Promise<void> {
-  const { usd, tokens, free, reason, by } = options;
-  const problem = textProblem('--reason', reason);
-  if (problem !== null) throw new CommandError(EXIT.usage, problem);
+  const { usd, tokens, free } = options;
+  const reason = readText('--reason', options.reason);
+  const by = options.by === undefined ? undefined : readText('--by', options.by);
   if ((usd === undefined) === (free !== true) || (free === true && tokens !== undefined)) {
     throw new CommandError(EXIT.usage, 'say either --usd AMOUNT or --free');
   }
   const charge =
-    usd === undefined
-      ? ({ kind: 'free' } as const)
-      : ({ kind: 'paid', pico: picoFromUsd(usd), tokens: tokens ?? null } as const);
+    usd === undefined ? ({ kind: 'free' } as const) : ({ kind: 'paid', pico: usd, tokens: tokens ?? null } as const);
   const settled = await withRuns(context.cli, async ({ stores }) => {
     const found = await stores.budgets.findReservation(id);
     if (found === null) {

@@ -1,16 +1,17 @@
 import { type Command, Option } from 'commander';
-import { formatUsd, picoFromUsd } from '../../domain/model/price.ts';
+import { formatUsd } from '../../domain/model/price.ts';
 import { type Period, PERIODS } from '../../domain/policy/budget.ts';
-import { addAccountArguments, findAccount, parseTokens } from '../budget-account.ts';
+import { addAccountArguments, findAccount, parseTokens, readText } from '../budget-account.ts';
 import { addCommand, type CommandContext, type CommonOptions, printData } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import { withRuns } from '../open-runs.ts';
+import { parsePico } from '../parse-pico.ts';
 import { spellCommand } from '../spell-command.ts';
-import { parseUsd } from './run-start.ts';
 
 type Amounts = CommonOptions & {
   readonly tenant: string;
-  readonly usd?: number;
+  /** Pico-dollars. */
+  readonly usd?: bigint;
   readonly tokens?: number;
   readonly by?: string;
   readonly reason?: string;
@@ -45,7 +46,7 @@ export function addBudgetSet(parent: Command, context: CommandContext): void {
 
 function addAmounts(command: Command, context: CommandContext): Command {
   return command
-    .option('--usd <usd>', 'money', parseUsd)
+    .option('--usd <usd>', 'money', parsePico)
     .option('--tokens <count>', 'tokens', parseTokens)
     .option('--reason <text>', 'why; the audit keeps it')
     .option('--by <principal>', `who does it (default: ${context.cli.account})`);
@@ -62,11 +63,14 @@ async function setCap(
   if (hasAmount === (none === true)) {
     throw new CommandError(EXIT.usage, 'name a cap with --usd or --tokens, or take it away with --none');
   }
-  const cap = hasAmount
-    ? { pico: usd === undefined ? null : picoFromUsd(usd), tokens: tokens ?? null, period: per }
-    : null;
+  const cap = hasAmount ? { pico: usd ?? null, tokens: tokens ?? null, period: per } : null;
   const account = await withRuns(context.cli, async (runs) => {
     const found = await findAccount(runs, { kind, id, tenant });
+    if (!(await runs.stores.budgets.isKnown(found))) {
+      context.cli.say(
+        `no run of ${nameOf(kind, id)} was admitted yet: if that is a slip, take the cap away with --none`,
+      );
+    }
     await runs.stores.budgets.setCap(found.tenant, found, cap, actor(context, options));
     return found;
   });
@@ -88,7 +92,7 @@ async function addToCap(
   const { usd, tokens, tenant } = options;
   if (usd === undefined && tokens === undefined)
     throw new CommandError(EXIT.usage, 'name an amount: --usd or --tokens');
-  const amount = { pico: usd === undefined ? null : picoFromUsd(usd), tokens: tokens ?? null };
+  const amount = { pico: usd ?? null, tokens: tokens ?? null };
   const name = nameOf(kind, id);
   const account = await withRuns(context.cli, async (runs) => {
     const found = await findAccount(runs, { kind, id, tenant });
@@ -104,7 +108,8 @@ async function addToCap(
 }
 
 function actor({ cli }: CommandContext, { by, reason }: Amounts) {
-  return { principal: by ?? cli.account, ...(reason === undefined ? {} : { reason }) };
+  const principal = by === undefined ? cli.account : readText('--by', by);
+  return { principal, ...(reason === undefined ? {} : { reason: readText('--reason', reason) }) };
 }
 
 function nameOf(kind: string, id: string | undefined): string {

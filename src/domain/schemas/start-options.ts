@@ -3,7 +3,7 @@ import type { RunKind } from '../run/start.ts';
 import { amountFields, objectField, patternField, shortField, wholeField } from './fields.ts';
 
 /** Tenants appear in ids, search attributes and keys, so they are plain words of at most 64 characters. */
-const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+export const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 const AGENT_NAME = /^[a-z][a-z0-9-]{0,47}$/;
 

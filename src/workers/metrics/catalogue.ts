@@ -120,6 +120,13 @@ export const METRICS = {
     help: 'Attempts begun in the last 15 minutes whose process died.',
     labels: ['kind'],
   },
+  perdure_held_calls: {
+    type: 'gauge',
+    help: 'Model calls of which nobody knows what they cost. Their money counts on every budget.',
+    labels: [],
+  },
+  perdure_held_usd: { type: 'gauge', help: 'What they can have cost at most, in USD.', labels: [] },
+  perdure_held_oldest_age_seconds: { type: 'gauge', help: 'Age of the oldest of them.', labels: [] },
   perdure_watch_timestamp_seconds: {
     type: 'gauge',
     help: 'When this process last read rows and Temporal for its gauges, in seconds since the epoch.',

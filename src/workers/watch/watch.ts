@@ -25,6 +25,9 @@ const WATCHED = [
   'perdure_approval_oldest_age_seconds',
   'perdure_effects_unknown',
   'perdure_attempts_orphaned',
+  'perdure_held_calls',
+  'perdure_held_usd',
+  'perdure_held_oldest_age_seconds',
   'perdure_watch_timestamp_seconds',
 ] as const;
 
@@ -75,6 +78,9 @@ function setStandings(metrics: Metrics, standings: Standings): void {
   metrics.set('perdure_approvals_pending', {}, standings.pendingApprovals);
   metrics.set('perdure_approval_oldest_age_seconds', {}, standings.oldestApprovalSeconds);
   metrics.set('perdure_effects_unknown', {}, standings.unknownEffects);
+  metrics.set('perdure_held_calls', {}, standings.held.calls);
+  metrics.set('perdure_held_usd', {}, standings.held.usd);
+  metrics.set('perdure_held_oldest_age_seconds', {}, standings.held.oldestSeconds);
 }
 
 function setStuck(metrics: Metrics, { stuck, unexamined }: StuckRuns): void {

@@ -1,16 +1,20 @@
 // Goal: what runs spend and hold never exceeds a cap above them, comes close to it, and is charged once, whoever dies; and nobody waits in a circle.
 // Method: the real accounts on PostgreSQL, many callers at once over chains that cross, workers whose connections are cut, random schedules.
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { sql } from 'kysely';
+import { COUNTING_LOCK } from '../../../src/stores/budget-account.ts';
 import type { AccountKey } from '../../../src/stores/budget-chain.ts';
 import { NO_TENANT, ORGANISATION } from '../../../src/stores/budget-chain.ts';
 import type { NewCap } from '../../../src/stores/budgets.ts';
 import type { BudgetWarning } from '../../../src/stores/charge-calls.ts';
 import { openDatabase } from '../../../src/stores/database.ts';
+import { readHeldStanding } from '../../../src/stores/held-reader.ts';
 import { migrate } from '../../../src/stores/migrate.ts';
 import type { ModelAttempt, Reserved } from '../../../src/stores/model-calls.ts';
 import { createStores, type Stores } from '../../../src/stores/stores.ts';
+import { startDatabaseProxy } from '../../support/database-proxy.ts';
 import { admitRun, makeDatabase, newObservation, randomId, type TestStores } from './support.ts';
 
 const WORST = 100n;
@@ -164,6 +168,85 @@ describe('budgets above the run', () => {
     );
   });
 
+  it('tells of an account that refuses without a settlement that would tell: a cap set below what is spent, money that dead calls hold', async () => {
+    for (const isHeld of [false, true]) {
+      const tenant = randomId('tenant');
+      const runId = await admitRun({ ...stores, tenant }, LARGE);
+      await stores.budgets.setCap(tenant, account(tenant), monthly(isHeld ? 120n : 1_000n), BY);
+      const spent = given(await reserve(stores, tenant, runId, 1));
+      if (!isHeld) await settle(stores, tenant, spent, 100n);
+      if (!isHeld) await stores.budgets.setCap(tenant, account(tenant), monthly(50n), BY);
+      const told = () => warnings.filter(({ id }) => id === tenant).length;
+      assert.equal(told(), 0);
+      for (const turn of [2, 3]) {
+        assert.equal((await reserve(stores, tenant, runId, turn)).reserved.kind, 'account-refused');
+        assert.equal(told(), 1, `held: ${isHeld}`);
+      }
+    }
+  });
+
+  it('tells again of a run whose limit was raised', async () => {
+    const tenant = randomId('tenant');
+    const runId = await admitRun({ ...stores, tenant }, { costPico: '200', tokens: 1_000 });
+    const told = () => warnings.filter(({ id }) => id === runId).length;
+    await settle(stores, tenant, given(await reserve(stores, tenant, runId, 1)), 80n);
+    await settle(stores, tenant, given(await reserve(stores, tenant, runId, 2)), 90n);
+    assert.equal(told(), 1);
+    const message = { runId, id: 'm', turn: 2, kind: 'top-up', principal: 'ann' };
+    await stores.runMessages.topUp(tenant, message, { costPico: '100' });
+    await settle(stores, tenant, given(await reserve(stores, tenant, runId, 3)), 90n);
+    assert.equal(told(), 2);
+  });
+
+  it('has a cap while what was used before is counted, also where that is cut off, and counts it the next time', async () => {
+    const tenant = randomId('tenant');
+    const runId = await admitRun({ ...stores, tenant }, LARGE);
+    await stores.budgets.setCap(tenant, account(tenant), { pico: 1_000n, tokens: null, period: 'day' }, BY);
+    await settle(stores, tenant, given(await reserve(stores, tenant, runId, 1)), 70n);
+    const dying = open();
+    // Whoever moves money holds this lock shared: counting waits for it, and its process dies there.
+    const isLocked = Promise.withResolvers<void>();
+    const isOver = Promise.withResolvers<void>();
+    const mover = stores.db.transaction().execute(async (tx) => {
+      await sql`select pg_advisory_xact_lock_shared(${sql.lit(COUNTING_LOCK)})`.execute(tx);
+      isLocked.resolve();
+      await isOver.promise;
+    });
+    await isLocked.promise;
+    const setting = dying.budgets.setCap(tenant, account(tenant), monthly(150n), BY).catch((error: unknown) => error);
+    const isSet = async () => (await standing('tenant', tenant)).period === 'month';
+    for (let tries = 0; tries < 200 && !(await isSet()); tries += 1) await sleep(25);
+    await cut(dying);
+    assert.ok((await setting) instanceof Error);
+    isOver.resolve();
+    await mover;
+    await dying.close();
+    assert.equal((await standing('tenant', tenant)).capPico, 150n);
+    await stores.budgets.setCap(tenant, account(tenant), monthly(150n), BY);
+    assert.equal((await standing('tenant', tenant)).spentPico, 70n);
+    assert.equal((await reserve(stores, tenant, runId, 2)).reserved.kind, 'account-refused');
+  });
+
+  it('gives back what was reserved by a transaction of whose end nobody heard', async () => {
+    const tenant = randomId('tenant');
+    const runId = await admitRun({ ...stores, tenant }, LARGE);
+    await stores.budgets.setCap(tenant, account(tenant), monthly(1_000n), BY);
+    const proxy = await startDatabaseProxy(url);
+    const db = openDatabase(proxy.url, () => undefined);
+    const lossy = createStores(db, { onBudgetWarned });
+    await settle(lossy, tenant, given(await reserve(lossy, tenant, runId, 1)), 7n);
+    proxy.loseCommit();
+    await assert.rejects(reserve(lossy, tenant, runId, 2), /[Cc]onnection/);
+    const isFree = async () => (await standing('tenant', tenant)).heldPico === 0n;
+    for (let tries = 0; tries < 200 && !(await isFree()); tries += 1) await sleep(25);
+    const { rows } = await sql<{ state: string }>`
+      select state from perdure.budget_reservations where tenant = ${tenant} and turn = 2`.execute(stores.db);
+    // It is there: the transaction was committed.
+    assert.deepEqual([await isFree(), rows], [true, [{ state: 'released' }]]);
+    await db.destroy();
+    await proxy.close();
+  });
+
   it('takes a person’s word for what is held, on every account, once', async () => {
     const tenant = randomId('tenant');
     const runId = await admitRun({ ...stores, tenant }, LARGE);
@@ -182,6 +265,30 @@ describe('budgets above the run', () => {
     const { spentPico, heldPico } = await standing('tenant', tenant);
     assert.deepEqual([spentPico, heldPico], [30n, WORST]);
     assert.equal(await stores.budgets.settleHeld(tenant, 'unknown', word, BY), null);
+  });
+
+  it('holds what nobody comes back for, tells how much it is, and lets a person settle it', async () => {
+    const tenant = randomId('tenant');
+    const runId = await admitRun({ ...stores, tenant }, LARGE);
+    const before = await readHeldStanding(stores.db);
+    const { reservationId: id } = given(await reserve(stores, tenant, runId, 1));
+    assert.deepEqual(
+      [(await stores.budgets.held(tenant)).length, (await readHeldStanding(stores.db)).calls],
+      [0, before.calls],
+    );
+    // Its run was ended at Temporal: it has no end here, and no other attempt will come.
+    await sql`update perdure.budget_reservations set opened_at = now() - interval '6 minutes' where id = ${id}`.execute(
+      stores.db,
+    );
+    assert.deepEqual(
+      (await stores.budgets.held(tenant)).map((held) => held.id),
+      [id],
+    );
+    const { calls, usd, oldestSeconds } = await readHeldStanding(stores.db);
+    assert.equal(calls, before.calls + 1);
+    assert.ok(Math.abs(usd - before.usd - Number(WORST) / 1e12) < 1e-15 && oldestSeconds >= 359);
+    assert.equal((await stores.budgets.settleHeld(tenant, id, { kind: 'free' }, BY))?.kind, 'settled');
+    assert.equal((await readHeldStanding(stores.db)).calls, before.calls);
   });
 
   it('never waits in a circle when chains cross', async () => {

@@ -40,6 +40,7 @@ describe('migrations', () => {
         '0013-model-routing',
         '0014-streams',
         '0015-usage-details',
+        '0016-budget-ready',
         '0020-runs-by-end',
       ],
     );
