@@ -66,7 +66,7 @@ async function fill(stores: Stores, credential: RatedCredential, { waiting, tena
     requests: 1,
     tokens: 1e6,
     since: new Date(),
-    expires_at: new Date(Date.now() + 3_600_000),
+    expires_at: new Date(Date.now() + 120_000),
   });
   await stores.db
     .insertInto('rate_waiters')

@@ -1,25 +1,21 @@
-import { type RawBuilder, sql } from 'kysely';
-import type { RateCost, RateDimension, RateLimit, RateLimitRule } from '../domain/quota/rate-limit.ts';
-import {
-  askRate,
-  FRESH_RATE_STATE,
-  holdRate,
-  type RateGrant,
-  type RateState,
-  settleRate,
-} from '../domain/quota/rate-limiter.ts';
+import { countedTokens, type RateDimension } from '../domain/quota/rate-limit.ts';
+import { askRate, holdRate, type RateGrant, type RateState, settleRate } from '../domain/quota/rate-limiter.ts';
 import type { Waiter } from '../domain/quota/fair-queue.ts';
-import { calibrate, type CallSize, estimateTokens } from '../domain/quota/token-estimate.ts';
+import { calibrate, type CallSize, estimateTokens, isWellKnown } from '../domain/quota/token-estimate.ts';
 import type { Usage } from '../domain/model/usage.ts';
 import type { Db } from './database.ts';
 import { type RateRecord, readRates, readWeights, setWeight, type TenantWeight } from './rate-records.ts';
+import {
+  declareRate,
+  forgetUnused,
+  insertRate,
+  type LockedRate,
+  lockRate,
+  type RatedCredential,
+  writeRate,
+} from './rate-rows.ts';
 
-/** A credential as workers of one deployment know it. */
-export type RatedCredential = RateLimitRule & {
-  readonly credential: string;
-  /** When the process that says so was started: the newest deployment's limit is in force. */
-  readonly declaredAt: number;
-};
+export type { RatedCredential } from './rate-rows.ts';
 
 /** A call that asks whether it may be made. It keeps its id when it asks again. */
 export type RateAsk = CallSize & { readonly id: string; readonly runId: string; readonly model: string };
@@ -38,6 +34,15 @@ const GRACE_MS = 15_000;
 /** Milliseconds beyond its time for which room is kept for a call: what a timer and a free worker take. After that the next may have it. */
 const LATE_MS = 3_000;
 
+/** Longest wait that a call is told, in milliseconds: by then weights, limits and the queue may be others than was thought. */
+const ASK_AGAIN_MS = 120_000;
+
+/** The same before enough is known of a model's calls, in milliseconds: what is reserved for them is then many times what they use. */
+const ASK_EARLY_MS = 10_000;
+
+/** Share of a wait that chance adds, so that calls that were denied together do not ask together. */
+const JITTER = 0.05;
+
 /** Models of a credential of which it is known what their tokens weigh. */
 const MODELS_MAX = 50;
 
@@ -46,7 +51,6 @@ const MODELS_MAX = 50;
  * are decided on together, by the clock of the database.
  */
 export function createRateLimits(db: Db) {
-  const declared = new Set<string>();
   const lines = new Map<string, Promise<unknown>>();
   /** One at a time per credential in this process: those who wait for the row must not hold all its connections. */
   const inLine = async <Result>(credential: string, work: () => Promise<Result>): Promise<Result> => {
@@ -56,43 +60,48 @@ export function createRateLimits(db: Db) {
     lines.set(credential, settled);
     return mine;
   };
-  const change = async <Result>(
+  /** Changes the state of a credential that was declared before. */
+  const change = async (
     credential: string,
     tenant: string,
-    decide: (tx: Db, row: Locked) => Promise<Changed<Result>>,
-  ): Promise<Result> =>
+    decide: (row: LockedRate) => RateState | null,
+  ): Promise<void> =>
     inLine(credential, async () =>
       db.transaction().execute(async (tx) => {
-        const { state, result } = await decide(tx, await lock(tx, credential, tenant));
-        if (state !== null) await write(tx, credential, state);
-        return result;
+        const row = await lockRate(tx, credential, tenant);
+        const state = row === null ? null : decide(row);
+        if (state !== null) await writeRate(tx, credential, state);
       }),
     );
   return {
     /** Asks whether a call may be made now, and puts it into the queue when it may not. */
-    ask: async (tenant: string, rated: RatedCredential, asked: RateAsk): Promise<RateAsked> => {
-      if (!declared.has(rated.credential)) {
-        await declare(db, rated);
-        declared.add(rated.credential);
-      }
-      return change(rated.credential, tenant, (tx, row) => ask(tx, tenant, rated.credential, asked, row));
-    },
+    ask: async (tenant: string, rated: RatedCredential, asked: RateAsk): Promise<RateAsked> =>
+      inLine(rated.credential, async () => {
+        const { result, isNew } = await db.transaction().execute(async (tx) => {
+          const found = await lockRate(tx, rated.credential, tenant);
+          const row = await declareRate(tx, rated, found ?? (await insertRate(tx, rated, tenant)));
+          const { state, result: answer } = await ask(tx, tenant, rated.credential, asked, row);
+          if (state !== null) await writeRate(tx, rated.credential, state);
+          return { result: answer, isNew: found === null };
+        });
+        // Keys come and go: where a new one is met, those that were given up are forgotten.
+        if (isNew) await forgetUnused(db).catch(() => undefined);
+        return result;
+      }),
     /** Corrects a call that was let through to what it used, and learns from it. Not to be repeated: it counts each time. */
     settle: async (tenant: string, credential: string, { grant, size, actual }: RateSettlement): Promise<void> =>
-      change(credential, tenant, async (_tx, { limit, state, now, weight }) => {
-        const settled = settleRate(state, limit, { ...grant, weight }, actual.cost, now);
-        const { usage, model } = actual;
-        if (usage === null) return { state: settled, result: undefined };
-        const counted = { input: usage.inputTokens, output: usage.outputTokens };
+      change(credential, tenant, ({ limit, state, now, weight }) => {
+        const { requests, usage, model, lateMs } = actual;
+        const counted = usage === null ? { input: 0, output: 0 } : countedTokens(limit, usage);
+        const cost = { requests, tokens: counted.input + counted.output };
+        const settled = settleRate(state, limit, { ...grant, weight, lateMs }, cost, now);
+        if (usage === null) return settled;
         const models = { ...settled.models, [model]: calibrate(settled.models[model], size, counted) };
-        return { state: { ...settled, models: newest(models, model) }, result: undefined };
+        return { ...settled, models: newest(models, model) };
       }),
     /** Lets nothing through for a while: the provider refused a call for its rate. */
     hold: async (tenant: string, credential: string, forMs: number): Promise<void> =>
-      change(credential, tenant, async (_tx, { limit, state, now }) => ({
-        state: holdRate(state, limit, forMs, now),
-        result: undefined,
-      })),
+      change(credential, tenant, ({ limit, state, now }) => holdRate(state, limit, forMs, now)),
     /** Sets how much of a credential a tenant has beside others, and writes down who did. */
     setWeight: async (tenant: string, weight: number, principal: string): Promise<void> =>
       setWeight(db, tenant, weight, principal),
@@ -111,38 +120,32 @@ export type RateSettlement = {
   readonly grant: RateGrant;
   readonly size: CallSize;
   readonly actual: {
-    readonly cost: RateCost;
+    readonly requests: number;
     readonly model: string;
     /** What the provider counted; null where it counted nothing that says something of the next call. */
     readonly usage: Usage | null;
+    /** Milliseconds from the grant until the call was sent. */
+    readonly lateMs: number;
   };
 };
 
-type Locked = {
-  readonly limit: RateLimit;
-  readonly state: RateState;
-  readonly now: number;
-  readonly weight: number;
-  readonly waiters: readonly (Waiter & { readonly expiresAt: number })[];
-};
-
-type Changed<Result> = { readonly state: RateState | null; readonly result: Result };
+type Asked = { readonly state: RateState | null; readonly result: RateAsked };
 
 async function ask(
   tx: Db,
   tenant: string,
   credential: string,
   { id, runId, model, ...size }: RateAsk,
-  { limit, state, now, weight, waiters }: Locked,
-): Promise<Changed<RateAsked>> {
-  const { input, output } = estimateTokens(state.models[model], size);
-  // A reply is as long as it is allowed to be in the worst case only: it must not make a prompt inadmissible that fits.
-  const tokens =
-    limit.tokens !== null && input <= limit.tokens ? Math.min(limit.tokens, input + output) : input + output;
+  { limit, state, now, weight, waiters }: LockedRate,
+): Promise<Asked> {
+  const { input, output, inputLeast } = estimateTokens(state.models[model], size);
+  // What is reserved is a guess from above: only what the prompt has for certain makes a call inadmissible. Where the provider knows better, it says so.
+  const tokens = Math.max(inputLeast, Math.min(limit.tokens ?? Number.POSITIVE_INFINITY, input + output));
   const mine = waiters.find((waiter) => waiter.id === id && waiter.tenant === tenant);
   const asking = { id, tenant, weight, cost: { requests: 1, tokens }, since: mine?.since ?? now };
-  const others = waiters.filter((waiter) => waiter !== mine && waiter.expiresAt > now + GRACE_MS - LATE_MS);
+  const others = waiters.filter((waiter) => waiter !== mine && isAwaited(waiter, now));
   const answer = askRate(state, limit, asking, others, now);
+  if (waiters.some((waiter) => isOver(waiter, now))) await deleteOver(tx, credential, now);
   switch (answer.kind) {
     case 'never':
       if (mine !== undefined) await deleteWaiter(tx, tenant, credential, id);
@@ -151,72 +154,24 @@ async function ask(
       if (mine !== undefined) await deleteWaiter(tx, tenant, credential, id);
       return { state: answer.state, result: { kind: 'granted', grant: answer.grant, input } };
     case 'denied': {
-      const { dimension, waitMs } = answer;
-      const expiresAt = now + waitMs + GRACE_MS;
-      await keepWaiter(tx, credential, { ...asking, runId, expiresAt });
-      if (waiters.some((waiter) => waiter.expiresAt <= now)) await deleteExpired(tx, credential, now);
+      const { dimension } = answer;
+      const isForetold = limit.tokens === null || isWellKnown(state.models[model]);
+      const cappedMs = Math.min((isForetold ? ASK_AGAIN_MS : ASK_EARLY_MS) / (1 + JITTER), answer.waitMs);
+      const waitMs = Math.ceil(cappedMs * (1 + JITTER * Math.random()));
+      await keepWaiter(tx, credential, { ...asking, runId, expiresAt: now + waitMs + GRACE_MS });
       return { state: answer.state, result: { kind: 'denied', dimension, waitMs } };
     }
   }
 }
 
-/** The newest deployment's limit counts. What was let through stays: the provider remembers it too. */
-async function declare(db: Db, { credential, subject, limit, declaredAt }: RatedCredential): Promise<void> {
-  await db
-    .insertInto('rate_limits')
-    .values({
-      credential,
-      subject,
-      rate_limit: JSON.stringify(limit),
-      state: JSON.stringify(FRESH_RATE_STATE),
-      declared_at: new Date(declaredAt),
-    })
-    .onConflict((conflict) =>
-      conflict
-        .column('credential')
-        .doUpdateSet((eb) => ({
-          subject: eb.ref('excluded.subject'),
-          rate_limit: eb.ref('excluded.rate_limit'),
-          declared_at: eb.ref('excluded.declared_at'),
-        }))
-        .where('rate_limits.declared_at', '<', new Date(declaredAt)),
-    )
-    .execute();
+/** Says whether room is kept for a call that waits. */
+function isAwaited(waiter: { readonly expiresAt: number }, now: number): boolean {
+  return waiter.expiresAt > now + GRACE_MS - LATE_MS && !isOver(waiter, now);
 }
 
-/** Locks a credential, and only then reads the clock: time spent waiting for the lock has passed. */
-async function lock(tx: Db, credential: string, tenant: string): Promise<Locked> {
-  const row = await tx
-    .selectFrom('rate_limits')
-    .select(['rate_limit', 'state'])
-    .where('credential', '=', credential)
-    .forUpdate()
-    .executeTakeFirstOrThrow(() => new Error(`no limit was declared for the credential ${credential}`));
-  const { rows } = await sql<Pick<Locked, 'now' | 'weight' | 'waiters'>>`
-    select ${epochMs(sql`clock_timestamp()`)} as now,
-           coalesce((select weight from perdure.tenant_weights where tenant = ${tenant}), 1) as weight,
-           coalesce((
-             select json_agg(json_build_object(
-                      'id', w.id, 'tenant', w.tenant, 'weight', coalesce(t.weight, 1),
-                      'cost', json_build_object('requests', w.requests, 'tokens', w.tokens),
-                      'since', ${epochMs(sql`w.since`)}, 'expiresAt', ${epochMs(sql`w.expires_at`)}))
-               from perdure.rate_waiters w left join perdure.tenant_weights t on t.tenant = w.tenant
-              where w.credential = ${credential}), '[]') as waiters`.execute(tx);
-  const [found] = rows;
-  if (found === undefined) throw new Error('the database gave no time');
-  return { limit: row.rate_limit, state: row.state, ...found };
-}
-
-function epochMs(moment: RawBuilder<unknown>): RawBuilder<number> {
-  return sql`(extract(epoch from ${moment}) * 1000)::double precision`;
-}
-
-async function write(tx: Db, credential: string, state: RateState): Promise<void> {
-  await tx
-    .updateTable('rate_limits')
-    .set({ state: JSON.stringify(state), used_at: sql`clock_timestamp()` })
-    .where('credential', '=', credential)
-    .execute();
+/** Says whether a call has lost its place. A clock that was set back since would keep it too long: it has another when it asks again. */
+function isOver({ expiresAt }: { readonly expiresAt: number }, now: number): boolean {
+  return expiresAt <= now || expiresAt > now + ASK_AGAIN_MS + GRACE_MS + LATE_MS;
 }
 
 async function keepWaiter(
@@ -253,11 +208,16 @@ async function deleteWaiter(db: Db, tenant: string, credential: string, id: stri
     .execute();
 }
 
-async function deleteExpired(tx: Db, credential: string, now: number): Promise<void> {
+async function deleteOver(tx: Db, credential: string, now: number): Promise<void> {
   await tx
     .deleteFrom('rate_waiters')
     .where('credential', '=', credential)
-    .where('expires_at', '<=', new Date(now))
+    .where((eb) =>
+      eb.or([
+        eb('expires_at', '<=', new Date(now)),
+        eb('expires_at', '>', new Date(now + ASK_AGAIN_MS + GRACE_MS + LATE_MS)),
+      ]),
+    )
     .execute();
 }
 

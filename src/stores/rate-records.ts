@@ -13,6 +13,8 @@ export type RateRecord = {
   /** What the window that ends now holds. */
   readonly used: RateCost;
   readonly usedAt: Date;
+  /** Until when nobody calls, because the provider has refused a call for its rate; null where it has not. */
+  readonly heldUntil: Date | null;
   /** Tenants whose calls wait, those with the most first. */
   readonly waiting: readonly { readonly tenant: string; readonly weight: number; readonly calls: number }[];
 };
@@ -45,6 +47,7 @@ export async function readRates(db: Db): Promise<readonly RateRecord[]> {
     limit,
     used: usedRate(state, limit, now),
     usedAt,
+    heldUntil: (state.heldUntil ?? 0) > now ? new Date(state.heldUntil ?? 0) : null,
     waiting: waiting.flatMap(({ credential: of, ...rest }) => (of === credential ? [rest] : [])),
   }));
 }

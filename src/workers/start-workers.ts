@@ -15,7 +15,6 @@ import type { Environment, WorkerConfig } from '../runtime/config.ts';
 import { armFailpoints } from '../runtime/failpoints.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { openPriceBook } from '../runtime/price-book.ts';
-import { readRateLimits } from '../runtime/rate-limits.ts';
 import type { Telemetry } from '../runtime/telemetry.ts';
 import { type Db, openDatabasePool } from '../stores/database.ts';
 import { countPlayedCalls } from '../stores/played-calls.ts';
@@ -26,6 +25,7 @@ import { createWorkerModels } from './create-worker-models.ts';
 import { bundleWorkflows } from './bundle-workflows.ts';
 import { installMeasuredRuntime, installRuntime } from './install-runtime.ts';
 import { keepHouse } from './keep-house.ts';
+import { readModelLimits } from './model-limits.ts';
 import { observeActivities } from './observe-activities.ts';
 import { observeProcess, type ObservedProcess } from './metrics/observe-process.ts';
 import { reportBudgets } from './report-budgets.ts';
@@ -70,7 +70,7 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
   const { metricsAddress: address, buildId, queuePrefix } = config;
   const prices = openPriceBook(setup.env);
   const priceWatch = warnOfStalePrices(logger);
-  const rules = readRateLimits(setup.env);
+  const rules = readModelLimits(setup.env);
   const { db, poolUse } = openDatabasePool(config.databaseUrl, (error) =>
     logger.warn({ err: error }, 'a database connection broke'),
   );

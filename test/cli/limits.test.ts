@@ -36,6 +36,14 @@ describe('command line: limits', () => {
     assert.match(out, new RegExp(`${credential} +tokens +300 +1000 +60 s`));
   });
 
+  it('says that a provider has refused a call, and until when nobody calls', async () => {
+    const before = await perdure('limits', 'show');
+    assert.doesNotMatch(before.out, new RegExp(`${credential}: its provider`));
+    await stores.rateLimits.hold(tenant, credential, 50_000);
+    const { out } = await perdure('limits', 'show');
+    assert.match(out, new RegExp(`${credential}: its provider refused a call for the rate; nobody calls until \\d`));
+  });
+
   it('sets the weight of a tenant, shows it, and writes down who did', async () => {
     const set = await perdure('limits', 'set-weight', tenant, '3', '--by', 'bea');
     assert.deepEqual([set.out, set.exitCode], [`${tenant} 3`, 0]);

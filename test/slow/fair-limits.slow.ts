@@ -82,17 +82,29 @@ describe('a saturated provider', function () {
     const running = Array.from({ length: RUNS }, async () =>
       Promise.all([keepRunning(heavy, endsAt), keepRunning(light, aloneUntil)]),
     );
+    // Shares mean something only while both always ask for more: each has calls that wait, whenever one looks.
+    let [looks, idle] = [0, 0];
+    await sleep(measuredAt - performance.now());
+    while (performance.now() < endsAt) {
+      const waiting = await lab.stores.db.selectFrom('rate_waiters').select('tenant').distinct().execute();
+      const tenants = waiting.map(({ tenant }) => tenant);
+      looks += 1;
+      if (!tenants.includes(heavy) || !tenants.includes(light)) idle += 1;
+      await sleep(1_000);
+    }
     await sleep(aloneUntil - performance.now());
     const alone = (limit.served(light, endsAt + SOON_MS, aloneUntil) * 60_000) / (ALONE_MS - SOON_MS);
     const [a, b] = [heavy, light].map((tenant) => limit.served(tenant, measuredAt, endsAt)) as [number, number];
     const perMinute = ((a + b) * 60_000) / MEASURED_MS;
     console.log(
-      `      heavy ${a}, light ${b}, ratio ${(a / b).toFixed(2)}, ${Math.round(perMinute)} tokens a minute, most in a minute ${limit.most()}, refusals ${limit.refused()}; light alone ${Math.round(alone)} a minute`,
+      `      heavy ${a}, light ${b}, ratio ${(a / b).toFixed(2)}, ${Math.round(perMinute)} tokens a minute, most in a minute ${limit.most()}, burst ${Math.round(limit.burst())}, one of them idle in ${idle} of ${looks} looks, refusals ${limit.refused()}; light alone ${Math.round(alone)} a minute`,
     );
     await Promise.all(running);
     assert.ok(ends.every(({ outcome }) => outcome.kind === 'completed'));
     assert.equal(limit.refused(), 0);
     assert.ok(limit.most() <= TOKENS_PER_MINUTE);
+    assert.ok(limit.burst() <= TOKENS_PER_MINUTE / 10, `a burst of ${limit.burst()} tokens`);
+    assert.ok(idle <= looks / 50, `a tenant had no call waiting in ${idle} of ${looks} looks`);
     assert.ok(Math.abs(a / b / 3 - 1) < 0.1, `${a} to ${b} tokens`);
     assert.ok(perMinute > 0.75 * TOKENS_PER_MINUTE, `${perMinute} tokens a minute`);
     assert.ok(alone > 0.75 * TOKENS_PER_MINUTE, `${alone} tokens a minute of one that is alone`);

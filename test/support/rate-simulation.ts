@@ -8,6 +8,8 @@ import {
   settleRate,
 } from '../../src/domain/quota/rate-limiter.ts';
 
+import { type Calibration, isWellKnown } from '../../src/domain/quota/token-estimate.ts';
+
 /** A tenant that keeps so many calls in the air from one moment to another. */
 export type Load = {
   readonly tenant: string;
@@ -16,8 +18,22 @@ export type Load = {
   readonly fromMs: number;
   readonly toMs: number;
   /** Gives what the next call reserves and what it uses. */
-  readonly call: () => { readonly reserved: number; readonly actual: number; readonly durationMs: number };
+  readonly call: () => SimulatedCall;
 };
+
+export type SimulatedCall = {
+  /** Estimated anew each time that it asks, where it is a function of what is known. */
+  readonly reserved: number | ((known: Calibration | undefined) => number);
+  readonly actual: number;
+  readonly durationMs: number;
+  /** Learns from it, where calls are estimated. */
+  readonly learn?: (known: Calibration | undefined) => Calibration;
+  /** Its worker dies: nobody says what it used, and some seconds later another call is made. */
+  readonly isLost?: boolean;
+};
+
+/** Milliseconds until a dead worker's run goes on. */
+const RECOVERY_MS = 5_000;
 
 export type Served = {
   readonly tenant: string;
@@ -37,37 +53,44 @@ export function simulate(limit: RateLimit, loads: readonly Load[], untilMs: numb
   const waiting = new Map<string, Waiter>();
   const served: Served[] = [];
   let state = FRESH_RATE_STATE;
+  let known: Calibration | undefined;
   let asks = 0;
   let calls = 0;
   const at = (moment: number, run: Event['run']): void => void events.push({ at: moment, run });
 
   const begin = (load: Load, now: number): void => {
     if (now >= load.toMs) return;
-    const { reserved, actual, durationMs } = load.call();
-    const cost = { requests: 1, tokens: reserved };
-    const mine: Waiter = { id: `c${(calls += 1)}`, tenant: load.tenant, weight: load.weight, cost, since: now };
+    const call = load.call();
+    const { reserved, actual } = call;
+    const asking = { id: `c${(calls += 1)}`, tenant: load.tenant, weight: load.weight, since: now };
     const ask = (moment: number): void => {
+      const tokens = typeof reserved === 'number' ? reserved : reserved(known);
+      const mine: Waiter = { ...asking, cost: { requests: 1, tokens } };
       asks += 1;
       const others = [...waiting.values()].filter(({ id }) => id !== mine.id);
       const answer = askRate(state, limit, mine, others, moment);
-      if (answer.kind === 'never') throw new Error(`a call of ${reserved} tokens can never pass`);
+      if (answer.kind === 'never') throw new Error(`a call of ${tokens} tokens can never pass`);
       state = answer.state;
       if (answer.kind === 'denied') {
         waiting.set(mine.id, mine);
-        at(moment + answer.waitMs + lateMs(), ask);
+        const longestMs = call.learn === undefined || isWellKnown(known) ? 120_000 : 10_000;
+        at(moment + Math.min(answer.waitMs, longestMs) + lateMs(), ask);
         return;
       }
       waiting.delete(mine.id);
       served.push({ tenant: load.tenant, at: moment, tokens: actual, waitedMs: moment - mine.since });
-      finish(load, answer.grant, actual, moment + durationMs);
+      finish(load, answer.grant, call, moment + call.durationMs);
     };
     ask(now);
   };
-  const finish = (load: Load, grant: RateGrant, actual: number, moment: number): void =>
-    at(moment, (now) => {
+  const finish = (load: Load, grant: RateGrant, { actual, learn, isLost }: SimulatedCall, moment: number): void => {
+    if (isLost === true) return at(moment + RECOVERY_MS, (now) => begin(load, now));
+    return at(moment, (now) => {
       state = settleRate(state, limit, { ...grant, weight: load.weight }, { requests: 1, tokens: actual }, now);
+      known = learn?.(known) ?? known;
       begin(load, now);
     });
+  };
 
   for (const load of loads) {
     for (let caller = 0; caller < load.callers; caller += 1) at(load.fromMs + caller, (now) => begin(load, now));

@@ -10,6 +10,8 @@ export type SlidingLimit = {
   readonly served: (who: string, fromMs: number, toMs: number) => number;
   /** The most tokens that any window held. */
   readonly most: () => number;
+  /** The most tokens that came above the limit's steady pace: what a bucket that leaks at that pace would have to hold. */
+  readonly burst: () => number;
 };
 
 /**
@@ -43,6 +45,15 @@ export function slidingLimit(
         0,
       ),
     most: () => mostInWindow(served, windowMs),
+    burst: () => {
+      let [most, held, heldAt] = [0, 0, 0];
+      for (const { at, tokens } of served) {
+        held = Math.max(0, held - ((at - heldAt) * limit) / windowMs) + tokens;
+        heldAt = at;
+        most = Math.max(most, held);
+      }
+      return most;
+    },
   };
 }
 

@@ -112,12 +112,13 @@ describe('a throttled run', () => {
     assert.equal(events.filter((event) => event.activityTaskFailedEventAttributes).length, 0);
     const rows = await platform.db
       .selectFrom('observations')
-      .select(['outcome', 'message', 'closed_at'])
+      .select(['outcome', 'message', 'closed_at', 'tier'])
       .where('run_id', '=', handle.workflowId)
       .where('outcome', '=', 'throttled')
       .execute();
     assert.equal(rows.length, waits.length);
     assert.ok(rows.every(({ message, closed_at }) => message?.startsWith('waits for the requests') && closed_at));
+    assert.ok(rows.every(({ tier }) => tier === 'standard'));
     const { activeMs } = await handle.query(usageQuery);
     assert.ok(activeMs < Date.now() - startedAt + 1_000 && activeMs < 3_000, `${activeMs} ms of work`);
     const left = platform.db.selectFrom('rate_waiters').select('id').where('run_id', '=', handle.workflowId);
@@ -177,7 +178,7 @@ describe('a throttled run', () => {
   });
 
   it('is blocked, and says how to mend it, when a call alone is more than the limit', async () => {
-    const handle = await start('tiny');
+    const handle = await platform.start(`tiny-${id}`, 'Look. '.repeat(200));
     const { blocked } = await untilPhase(handle, 'blocked');
     assert.equal(blocked?.cause, 'model-quota');
     assert.match(blocked.message, /needs \d+ tokens at once, and the limit of scripted:tiny-\w+ is 100/);

@@ -3,6 +3,7 @@ import { dueAfterReply } from '../../domain/memory/compaction-due.ts';
 import type { CallModelInput } from '../../domain/run/activity-inputs.ts';
 import type { BudgetRefused, ModelResult } from '../../domain/run/results.ts';
 import type { StoredReply } from '../../stores/database.ts';
+import { isReplyKept } from '../../stores/kept-replies.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ModelReply } from './invoke-model.ts';
@@ -12,7 +13,7 @@ import { attemptId, type Call, contextTooLong, fileTokensMax, fixedBytesOf, type
 import { openAttempt } from './open-attempt.ts';
 import { askModel, keepPaid, outcomeOfFailure, outcomeOfReply, settleFailed } from './paid-call.ts';
 import { cacheRequestOf } from './prompt-cache.ts';
-import { askRateLimit, noteThrottled, sizeOf } from './rate-limit.ts';
+import { askRateLimit, noteThrottled, type Permit, sizeOf } from './rate-limit.ts';
 import { settleEarlier } from './settle-earlier.ts';
 import { parametersOf } from './call-settings.ts';
 import { type RoutedCall, runRouted } from './routing/run-routed.ts';
@@ -29,7 +30,8 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     const attempt = { runId: facts.id, turn, reservationId: attemptId(facts.id, turn) };
     await askAboutEarlier(dependencies, call);
     const size = () => sizeOf({ ...call.release, parts: call.parts }, call.choice);
-    const permit = await askRateLimit(dependencies, { ...call, name: `turn ${turn}`, size });
+    const isKept = () => isReplyKept(dependencies.stores.db, call.tenant, facts.id, turn);
+    const permit = await askRateLimit(dependencies, { ...call, name: `turn ${turn}`, size, isKept });
     if (permit.kind === 'throttled') return noteThrottled(dependencies, call, attempt.reservationId, permit);
     const opened = await openAttempt(dependencies, call, attempt.reservationId, input.lastAnswer ?? null).catch(
       async (error: unknown) => {
@@ -44,7 +46,7 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     }
     await dependencies.failpoint('model:reserved');
     const { observation } = opened;
-    const reply = await permit.call(() => invoke(dependencies, opened.call, { ...attempt, observation }));
+    const reply = await invoke(dependencies, opened.call, { ...attempt, observation }, permit);
     if ('kind' in reply) return isTooLong(reply) ? contextTooLong(opened.call, reply) : reply;
     await dependencies.failpoint('model:replied');
     const result = await keep(dependencies, opened.call, { ...attempt, observation }, reply);
@@ -86,6 +88,7 @@ async function invoke(
   dependencies: ActivityDependencies,
   call: RoutedCall,
   attempt: ModelAttempt,
+  permit: Permit,
 ): Promise<ModelReply | TooLong | BudgetRefused> {
   const { stores, streams } = dependencies;
   const request = {
@@ -105,7 +108,7 @@ async function invoke(
   };
   const stream = streams?.open(call.tenant, attempt.runId, call.turn);
   try {
-    return await askModel(dependencies, call, request, stream?.say);
+    return await permit.call(() => askModel(dependencies, call, request, stream?.say));
   } catch (error) {
     const failed = outcomeOfFailure(call, error);
     await settleFailed(stores, call, attempt, failed);

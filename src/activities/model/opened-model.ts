@@ -42,9 +42,10 @@ export function openedModel({ provider, modelId, fetch, options: defaults, open 
       const options = withinReserved(withDefaults(given));
       const body: WholeBody = { response: null, isSent: false, isRefused: false };
       try {
-        const model = await open(async (input, init) =>
-          takeWhole(body, options.prompt, () => fetch(input, boundOutput(init, given.maxOutputTokens))),
-        );
+        const model = await open(async (input, init) => {
+          const bounded = boundOutput(init, given.maxOutputTokens);
+          return takeWhole(body, options.prompt, () => fetch(input, bounded));
+        });
         return await streamOrWhole(model, options, body);
       } catch (error) {
         if (!body.isSent) throw notMade(error, provider);

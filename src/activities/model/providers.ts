@@ -141,6 +141,9 @@ function serverOf(baseUrl: string | null | undefined): { readonly server?: strin
   return isSet(baseUrl ?? undefined) && URL.canParse(baseUrl ?? '') ? { server: new URL(baseUrl ?? '').host } : {};
 }
 
+/** Secret that comes with the keys of a session of AWS. */
+const SESSION_TOKEN = 'AWS_SESSION_TOKEN';
+
 /** Names the account that a call draws on. Never the key: whoever reads the name cannot tell it. */
 function credentialOf({ account, secrets }: ProviderRow, access: ProviderAccess, baseUrl: string): string {
   const values = secrets.map((name) => {
@@ -151,7 +154,9 @@ function credentialOf({ account, secrets }: ProviderRow, access: ProviderAccess,
       return '';
     }
   });
-  const hash = createHash('sha256').update(JSON.stringify([account, baseUrl, ...values]));
+  // Keys of a session are another's for each process and each hour: the account that they draw on is one.
+  const isSession = (values[secrets.indexOf(SESSION_TOKEN)] ?? '') !== '';
+  const hash = createHash('sha256').update(JSON.stringify([account, baseUrl, ...(isSession ? [] : values)]));
   return `${account}-${hash.digest('hex').slice(0, 12)}`;
 }
 

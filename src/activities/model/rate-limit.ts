@@ -3,7 +3,7 @@ import { canonicalJson, utf8Bytes } from '../../domain/json.ts';
 import { fileTokens, withoutData } from '../../domain/model/attachment.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import type { ModelChoice } from '../../domain/model/model-policy.ts';
-import { totalTokens } from '../../domain/model/usage.ts';
+import type { Usage } from '../../domain/model/usage.ts';
 import { describeLimit, findRule, type RateDimension, type RateLimitRule } from '../../domain/quota/rate-limit.ts';
 import type { RateGrant } from '../../domain/quota/rate-limiter.ts';
 import type { CallSize } from '../../domain/quota/token-estimate.ts';
@@ -18,6 +18,8 @@ import { tooLargeForLimit } from './call-troubles.ts';
 import type { ModelReply, ModelRequest, ResolvedModel } from './invoke-model.ts';
 import { ModelReplyError } from './model-errors.ts';
 import { modelObservation } from './model-observation.ts';
+import type { Call } from './prepare-call.ts';
+import { routeTaken } from './routing/run-routed.ts';
 
 /** The limits of a worker's models. */
 export type RateLimits = {
@@ -41,12 +43,6 @@ const NAP_MS = 1_000;
 /** Milliseconds that an attempt waits in all before its run does. */
 const NAPS_MS = 5_000;
 
-/** Longest wait before a run asks again, in milliseconds: by then weights, limits and the queue may be others than was thought. */
-const ASK_AGAIN_MS = 120_000;
-
-/** Share of a wait that chance adds, so that calls that were denied together do not ask together. */
-const JITTER = 0.05;
-
 /** Milliseconds for which nobody calls after a refusal for the rate that names no time. */
 const REFUSED_MS = 2_000;
 
@@ -58,12 +54,14 @@ export type RatedCall = {
   /** Names the call in the queue: the same when it asks again. */
   readonly name: string;
   readonly size: () => CallSize;
+  /** Says whether what is asked for was paid for and kept before: then nobody is called. */
+  readonly isKept?: () => Promise<boolean>;
 };
 
 /** A call that may be made. `call` makes it and tells the limit what it used. */
 export type Permit = {
   readonly kind: 'permit';
-  readonly call: <Reply extends ModelReply | { readonly kind: string }>(make: () => Promise<Reply>) => Promise<Reply>;
+  readonly call: (make: () => Promise<ModelReply>) => Promise<ModelReply>;
   /** Says that the call is not made. */
   readonly giveBack: () => Promise<void>;
 };
@@ -79,6 +77,7 @@ const UNLIMITED: Permit = { kind: 'permit', call: (make) => make(), giveBack: as
 export async function askRateLimit(dependencies: ActivityDependencies, rated: RatedCall): Promise<Permit | Throttled> {
   const credential = credentialUnderLimit(dependencies.rateLimits, rated.resolved);
   if (credential === null || dependencies.rateLimits === undefined) return UNLIMITED;
+  if ((await rated.isKept?.()) === true) return UNLIMITED;
   const { rateLimits: store } = dependencies.stores;
   const { tenant, facts, resolved } = rated;
   const size = rated.size();
@@ -88,8 +87,8 @@ export async function askRateLimit(dependencies: ActivityDependencies, rated: Ra
     const answer = await store.ask(tenant, credential, asked);
     if (answer.kind === 'granted') return permit(dependencies, credential, rated, size, answer.grant);
     if (answer.kind === 'never') throw tooLargeForLimit(rated, answer, credential.subject);
-    const waitMs = Math.min(ASK_AGAIN_MS, Math.ceil(answer.waitMs * (1 + JITTER * Math.random())));
-    tellWait(dependencies.rateLimits, rated, answer, waitMs);
+    const { waitMs } = answer;
+    tellWait(dependencies.rateLimits, rated, answer);
     if (waitMs > NAP_MS || nappedMs + waitMs > NAPS_MS) {
       const limit = describeLimit(answer.dimension, credential.subject);
       Context.current().log.info('model call waits for a rate limit', { limit, wait_ms: waitMs });
@@ -100,7 +99,9 @@ export async function askRateLimit(dependencies: ActivityDependencies, rated: Ra
     await Context.current()
       .sleep(waitMs)
       .catch(async (error: unknown) => {
-        await store.leave(tenant, facts.id).catch(() => undefined);
+        // Another attempt, on another worker, goes on from this one's place.
+        const { workerShutdown, timedOut } = Context.current().cancellationDetails ?? {};
+        if (workerShutdown !== true && timedOut !== true) await store.leave(tenant, facts.id).catch(() => undefined);
         throw error;
       });
   }
@@ -132,42 +133,40 @@ function permit(
   grant: RateGrant,
 ): Permit {
   const { rateLimits: store } = stores;
-  const settle = async (tokens: number, requests: number, usage: ModelReply['usage'] | null): Promise<void> =>
+  const grantedAt = performance.now();
+  let lateMs = 0;
+  const settle = async (requests: number, usage: Usage | null): Promise<void> =>
     // Once: it cannot be told whether a settlement whose answer was lost has counted. What is not settled leaves with the window.
     store
-      .settle(tenant, credential, { grant, size, actual: { cost: { requests, tokens }, model: resolved.id, usage } })
+      .settle(tenant, credential, { grant, size, actual: { requests, model: resolved.id, usage, lateMs } })
       .catch(() => undefined);
   return {
     kind: 'permit',
     call: async (make) => {
+      lateMs = performance.now() - grantedAt;
       try {
         const reply = await make();
         // The reply must not wait for the limit's row.
-        if ('kind' in reply) void settle(0, 1, null);
-        else if (!reply.usageEstimated) void settle(totalTokens(reply.usage), 1, reply.usage);
+        if (!reply.usageEstimated) void settle(1, reply.usage);
         return reply;
       } catch (error) {
-        if (error instanceof ModelReplyError && error.usage !== null) {
-          await settle(totalTokens(error.usage), 1, error.usage);
-          throw error;
-        }
         const failure = classify(error);
-        if (failure.sent === 'no') await settle(0, 1, null);
+        if (error instanceof ModelReplyError && error.usage !== null) void settle(1, error.usage);
+        else if (failure.sent === 'no') void settle(1, null);
         if (failure.cause === 'model-rate-limited') {
           await store.hold(tenant, credential, failure.retryAfterMs ?? REFUSED_MS).catch(() => undefined);
         }
         throw error;
       }
     },
-    giveBack: () => settle(0, 0, null),
+    giveBack: () => settle(0, null),
   };
 }
 
 function tellWait(
   { onThrottled }: RateLimits,
   { facts, resolved }: RatedCall,
-  { dimension }: RateAsked & { readonly kind: 'denied' },
-  waitMs: number,
+  { dimension, waitMs }: RateAsked & { readonly kind: 'denied' },
 ): void {
   onThrottled({ agent: facts.agent, model: resolved.id, dimension, waitMs });
 }
@@ -175,10 +174,10 @@ function tellWait(
 /** Writes down that an attempt at a turn's call called nobody, because its run has to wait. */
 export async function noteThrottled(
   { stores, settings }: ActivityDependencies,
-  call: Omit<RatedCall, 'name' | 'size'> & { readonly turn: number },
+  call: Pick<Call, 'tenant' | 'facts' | 'turn' | 'resolved' | 'tier' | 'fallback'>,
   id: string,
   throttled: Throttled,
 ): Promise<Throttled> {
-  const observation = modelObservation(call, id, settings);
+  const observation = { ...modelObservation(call, id, settings), route: routeTaken(call) };
   return stores.db.transaction().execute(async (tx) => noteUncalled(tx, call.tenant, observation, throttled));
 }

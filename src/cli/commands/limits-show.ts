@@ -42,7 +42,12 @@ function formatLimits(credentials: readonly RateRecord[], weights: readonly Tena
     [{ heading: 'tenant' }, { heading: 'weight', align: 'right' }],
     weights.map(({ tenant, weight }) => [tenant, String(weight)]),
   );
-  return [...(credentials.length === 0 ? [] : [rates]), ...(weights.length === 0 ? [] : [set])].join('\n\n');
+  const held = credentials.flatMap(({ credential, heldUntil }) =>
+    heldUntil === null
+      ? []
+      : [`${credential}: its provider refused a call for the rate; nobody calls until ${formatMoment(heldUntil)}`],
+  );
+  return [...(credentials.length === 0 ? [] : [rates]), ...held, ...(weights.length === 0 ? [] : [set])].join('\n\n');
 }
 
 function rowsOf({ credential, limit, used, usedAt, waiting }: RateRecord): readonly (readonly string[])[] {

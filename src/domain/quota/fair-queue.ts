@@ -30,7 +30,7 @@ const REMEMBERED_MAX = 1_000;
 
 /** Gives the virtual time at which a tenant's next call starts. */
 function startOf({ virtual, finish }: Fairness, tenant: string, weight: number): number {
-  const own = finish[tenant];
+  const own = finishOf(finish, tenant);
   return own === undefined ? virtual : Math.max(own, virtual - CATCH_UP / weight);
 }
 
@@ -71,9 +71,14 @@ export function queue(fairness: Fairness, { tenant, weight }: Waiter): Fairness 
 
 /** Corrects what a tenant has had: a call used more, or less, than was thought. */
 export function correct(fairness: Fairness, tenant: string, weight: number, share: number): Fairness {
-  const own = fairness.finish[tenant];
+  const own = finishOf(fairness.finish, tenant);
   if (own === undefined) return fairness;
   return { ...fairness, finish: { ...fairness.finish, [tenant]: own + share / weight } };
+}
+
+/** A tenant may have the name of something that every object has. */
+function finishOf(finish: Fairness['finish'], tenant: string): number | undefined {
+  return Object.hasOwn(finish, tenant) ? finish[tenant] : undefined;
 }
 
 function remember(virtual: number, finish: Readonly<Record<string, number>>): Fairness {

@@ -14,21 +14,27 @@ export type GcraResult = {
   { readonly kind: 'allowed'; readonly tat: number } | { readonly kind: 'limited'; readonly retryMs: number | null }
 );
 
+/** Milliseconds that sums of fractions may be off by, at the large numbers of a clock. */
+const ROUNDING_MS = 1 / 1_024;
+
 /**
- * Decides by the generic cell rate algorithm whether a cost may pass now. Pure: the clock is an argument.
+ * Decides by the generic cell rate algorithm whether a cost may pass now. A cost of nothing changes nothing and tells how things stand. Pure: the
+ * clock is an argument, and one that goes back only makes the wait longer.
  *
+ * @param tat What was given with the last cost that passed; any moment that is past, as `-Infinity`, where there was none.
  * @see ITU-T I.371; "virtual scheduling".
  */
 export function gcra({ intervalMs, burst }: Pace, tat: number, cost: number, now: number): GcraResult {
   const toleranceMs = burst * intervalMs;
-  const next = Math.max(tat, now) + cost * intervalMs;
-  const retryMs = next - toleranceMs - now;
-  if (retryMs > 0) return { kind: 'limited', retryMs: cost > burst ? null : retryMs, ...standing(tat) };
-  return { kind: 'allowed', tat: next, ...standing(next) };
+  const owedMs = Math.max(0, tat - now);
+  const retryMs = owedMs + (cost - burst) * intervalMs;
+  if (retryMs > ROUNDING_MS) return { kind: 'limited', retryMs: cost > burst ? null : retryMs, ...standing(owedMs) };
+  const nextMs = owedMs + cost * intervalMs;
+  return { kind: 'allowed', tat: now + nextMs, ...standing(nextMs) };
 
-  function standing(at: number): { readonly remaining: number; readonly resetMs: number } {
-    const owedMs = Math.max(0, at - now);
-    return { remaining: Math.max(0, Math.floor((toleranceMs - owedMs) / intervalMs)), resetMs: owedMs };
+  function standing(resetMs: number): { readonly remaining: number; readonly resetMs: number } {
+    const remaining = Math.floor((toleranceMs - resetMs + ROUNDING_MS) / intervalMs);
+    return { remaining: Math.max(0, remaining), resetMs };
   }
 }
 

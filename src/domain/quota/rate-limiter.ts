@@ -14,10 +14,17 @@ export type RateState = {
   /** What calls use of what was reserved for them, on average. It foretells how fast a queue moves. */
   readonly usedShare: number;
   readonly models: Readonly<Record<string, Calibration>>;
+  /** Until when nothing passes, because the provider said so. Missing where it never did. */
+  readonly heldUntil?: number;
+  /** When a process last asked that was started with the limit in force. Missing in rows of builds before. */
+  readonly heardAt?: number;
 };
 
 /** A call that was let through. */
 export type RateGrant = { readonly at: number; readonly tenant: string; readonly cost: RateCost };
+
+/** A grant that is settled: with its tenant's weight, and how long after it the call was sent, in milliseconds. */
+export type SettledGrant = RateGrant & { readonly weight: number; readonly lateMs?: number };
 
 export type RateAnswer =
   | { readonly kind: 'granted'; readonly state: RateState; readonly grant: RateGrant }
@@ -57,12 +64,13 @@ const USED_SHARE_LEAST = 0.2;
  * Calls before this one in the fair order keep their room, whether they ask at this moment or not.
  */
 export function askRate(
-  state: RateState,
+  given: RateState,
   limit: RateLimit,
   asking: Waiter,
   others: readonly Waiter[],
   now: number,
 ): RateAnswer {
+  const state = onClock(given, now);
   for (const dimension of RATE_DIMENSIONS) {
     const most = limit[dimension];
     const cost = asking.cost[dimension];
@@ -72,7 +80,8 @@ export function askRate(
   const order = inFairOrder(state.fairness, [...others, asking], share);
   const ahead = sumOf(order.slice(0, order.indexOf(asking)));
   const waits = waitsOf(state, limit, asking.cost, ahead, now);
-  if (waits.every(({ waitMs }) => waitMs <= 0)) {
+  const heldMs = Math.max(0, (state.heldUntil ?? now) - now);
+  if (heldMs === 0 && waits.every(({ waitMs }) => waitMs <= 0)) {
     const buckets = changeBuckets(state, limit, (bucket, dimension, pace) => ({
       tat: Math.max(bucket.tat, now) + asking.cost[dimension] * pace.intervalMs,
       slots: addToWindow(bucket.slots, limit.windowMs, asking.cost[dimension], now, now),
@@ -91,36 +100,70 @@ export function askRate(
     kind: 'denied',
     state: { ...state, fairness: queue(state.fairness, asking) },
     dimension: binding?.dimension ?? 'requests',
-    waitMs: Math.max(WAIT_MS_MIN, Math.ceil(Math.max(...foretold))),
+    waitMs: Math.max(WAIT_MS_MIN, Math.ceil(Math.max(heldMs, ...foretold))),
   };
 }
 
-/** Corrects a call that was let through to what it used. */
+/** Corrects a call that was let through to what it used, and counts it where its provider does: when it was sent. */
 export function settleRate(
-  state: RateState,
+  given: RateState,
   limit: RateLimit,
-  grant: RateGrant & { readonly weight: number },
+  { at, tenant, weight, cost, lateMs = 0 }: SettledGrant,
   actual: RateCost,
   now: number,
 ): RateState {
-  const { at, tenant, weight, cost } = grant;
-  const buckets = changeBuckets(state, limit, ({ tat, slots }, dimension, pace) => ({
-    tat: settleGcra(pace, tat, cost[dimension], actual[dimension]),
-    slots: addToWindow(slots, limit.windowMs, actual[dimension] - cost[dimension], at, now),
-  }));
+  const state = onClock(given, now);
+  const { windowMs } = limit;
+  const buckets = changeBuckets(state, limit, ({ tat, slots }, dimension, pace) => {
+    const settled = settleGcra(pace, tat, cost[dimension], actual[dimension]);
+    // It was let through on a clock that was set back since: where it is counted cannot be told.
+    if (at > now) return { tat: settled, slots };
+    const others = addToWindow(slots, windowMs, -cost[dimension], at, now);
+    return { tat: settled, slots: addToWindow(others, windowMs, actual[dimension], Math.min(now, at + lateMs), now) };
+  });
   const fairness = correct(state.fairness, tenant, weight, shareOf(limit, actual) - shareOf(limit, cost));
-  const used = cost.tokens === 0 ? state.usedShare : actual.tokens / cost.tokens;
+  // What was not made, or not counted, says nothing of what calls use.
+  const used = cost.tokens === 0 || actual.tokens === 0 ? state.usedShare : actual.tokens / cost.tokens;
   return { ...state, buckets, fairness, usedShare: state.usedShare + USED_GAIN * (used - state.usedShare) };
 }
 
-/** Lets nothing through for a while: the provider has said so. At most for a window, after which one call finds out. */
-export function holdRate(state: RateState, limit: RateLimit, forMs: number, now: number): RateState {
-  const heldMs = Math.min(forMs, limit.windowMs);
+/** Lets nothing through for a while: the provider has said so. At most for a window, and then what waits goes at the limit's pace, without a burst. */
+export function holdRate(given: RateState, limit: RateLimit, forMs: number, now: number): RateState {
+  const state = onClock(given, now);
+  const heldUntil = now + Math.min(forMs, limit.windowMs);
   const buckets = changeBuckets(state, limit, ({ tat, slots }, _dimension, { burst, intervalMs }) => ({
-    tat: Math.max(tat, now + heldMs + burst * intervalMs),
+    tat: Math.max(tat, heldUntil + burst * intervalMs),
     slots,
   }));
+  return { ...state, buckets, heldUntil: Math.max(heldUntil, state.heldUntil ?? 0) };
+}
+
+/** Puts another limit in the place of one: what is still to be worked off is worked off at the new pace. */
+export function changeLimit(given: RateState, from: RateLimit, to: RateLimit, now: number): RateState {
+  const state = onClock(given, now);
+  const buckets = changeBuckets(state, to, ({ tat, slots }, dimension, { intervalMs }) => {
+    const before = from[dimension];
+    if (before === null) return { tat, slots };
+    const owed = Math.max(0, tat - now) / paceOf(before, from.windowMs).intervalMs;
+    return { tat: now + owed * intervalMs, slots };
+  });
   return { ...state, buckets };
+}
+
+/** Keeps the distances of what was let through where the clock was set back, or is another host's: the future would hold everybody up until it comes. */
+function onClock(state: RateState, now: number): RateState {
+  const newest = Math.max(0, ...RATE_DIMENSIONS.map((dimension) => state.buckets[dimension]?.slots.at(-1)?.[0] ?? 0));
+  if (newest <= now) return state;
+  const back = newest - now;
+  const buckets = Object.fromEntries(
+    RATE_DIMENSIONS.flatMap((dimension) => {
+      const bucket = state.buckets[dimension];
+      if (bucket === undefined) return [];
+      const slots = bucket.slots.map(([startMs, amount]) => [startMs - back, amount] as const);
+      return [[dimension, { tat: bucket.tat - back, slots }]];
+    }),
+  );
+  return { ...state, buckets, ...(state.heldUntil === undefined ? {} : { heldUntil: state.heldUntil - back }) };
 }
 
 /** Tells what of each limit the window that ends now holds. */

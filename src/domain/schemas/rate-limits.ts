@@ -7,9 +7,10 @@ const limitSchema = z
     {
       requestsPerMinute: z.number('must be a number').min(2, 'must be at least 2').optional(),
       tokensPerMinute: z.number('must be a number').min(100, 'must be at least 100').optional(),
+      countsCacheReads: z.boolean('must be true or false').optional(),
       windowSeconds: z.number('must be a number').min(1, 'must be at least 1').max(60, 'must be at most 60').optional(),
     },
-    'must have requestsPerMinute, tokensPerMinute or both, and may have windowSeconds',
+    'must have requestsPerMinute, tokensPerMinute or both, and may have windowSeconds and countsCacheReads',
   )
   .refine(
     ({ requestsPerMinute, tokensPerMinute }) => requestsPerMinute !== undefined || tokensPerMinute !== undefined,
@@ -32,7 +33,12 @@ export function parseRateLimits(value: unknown): Parsed<readonly RateLimitRule[]
     const windowMs = Math.round((given.windowSeconds ?? 60) * 1_000);
     const inWindow = (perMinute: number | undefined): number | null =>
       perMinute === undefined ? null : (perMinute * windowMs) / 60_000;
-    const limit = { windowMs, requests: inWindow(given.requestsPerMinute), tokens: inWindow(given.tokensPerMinute) };
+    const limit = {
+      windowMs,
+      requests: inWindow(given.requestsPerMinute),
+      tokens: inWindow(given.tokensPerMinute),
+      ...(given.countsCacheReads === false ? { freeCacheReads: true as const } : {}),
+    };
     return { subject, limit };
   });
   const tooFew = rules.find(({ limit }) => limit.requests !== null && limit.requests < 1);

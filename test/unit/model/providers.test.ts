@@ -149,6 +149,21 @@ describe('createModels', () => {
     assert.doesNotMatch(await credential('openai:m', env), /secret/);
   });
 
+  it('names one account for all sessions of AWS in a region, and another for each key', async () => {
+    const keys = { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'ASIA1', AWS_SECRET_ACCESS_KEY: 'one' };
+    const session = { ...keys, AWS_SESSION_TOKEN: 'token-one' };
+    const next = { ...keys, AWS_ACCESS_KEY_ID: 'ASIA2', AWS_SECRET_ACCESS_KEY: 'two', AWS_SESSION_TOKEN: 'token-two' };
+    assert.equal(await credential('bedrock:m', session), await credential('bedrock:m', next));
+    assert.notEqual(
+      await credential('bedrock:m', session),
+      await credential('bedrock:m', { ...session, AWS_REGION: 'us-east-1' }),
+    );
+    assert.notEqual(
+      await credential('bedrock:m', keys),
+      await credential('bedrock:m', { ...keys, AWS_ACCESS_KEY_ID: 'AKIA2' }),
+    );
+  });
+
   it('has names in traces, those of the conventions where they have one', () => {
     assert.deepEqual(
       PROVIDER_NAMES.map((name) => providerName(`${name}:m`)),

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { findRule } from '../../../src/domain/quota/rate-limit.ts';
 import { ConfigurationError } from '../../../src/runtime/config.ts';
 import { readRateLimits } from '../../../src/runtime/rate-limits.ts';
+import { readModelLimits } from '../../../src/workers/model-limits.ts';
 import { testFolder } from '../../support/servers.ts';
 
 const read = (text: string) => readRateLimits({ PERDURE_MODEL_LIMITS: text });
+const readAll = (text: string) => readModelLimits({ PERDURE_MODEL_LIMITS: text });
 
 describe('PERDURE_MODEL_LIMITS', () => {
   it('is no limit when it is not set', () => {
@@ -36,6 +38,26 @@ describe('PERDURE_MODEL_LIMITS', () => {
     assert.equal(findRule(rules, 'openai:gpt-5')?.subject, 'openai:gpt-5');
     assert.equal(findRule(rules, 'openai:gpt-5-mini')?.subject, 'openai');
     assert.equal(findRule(rules, 'openai-compatible:gpt-5'), null);
+  });
+
+  it('says that a provider does not count what it reads from its cache', () => {
+    const limit = { windowMs: 60_000, requests: null, tokens: 1_000, freeCacheReads: true };
+    assert.deepEqual(read('{"anthropic":{"tokensPerMinute":1000,"countsCacheReads":false}}'), [
+      { subject: 'anthropic', limit },
+    ]);
+    const counts = read('{"anthropic":{"tokensPerMinute":1000,"countsCacheReads":true}}');
+    assert.equal(counts[0]?.limit.freeCacheReads, undefined);
+  });
+
+  it('refuses a provider that there is not', () => {
+    assert.throws(
+      () => readAll('{"opneai":{"tokensPerMinute":1000}}'),
+      /PERDURE_MODEL_LIMITS: opneai is of no provider; providers are .*openai, /,
+    );
+    assert.throws(() => readAll('{"constructor:x":{"tokensPerMinute":1000}}'), ConfigurationError);
+    for (const subject of ['openai', 'openai-compatible:qwen3', 'scripted:one', 'recorded:incident']) {
+      assert.equal(readAll(`{"${subject}":{"tokensPerMinute":1000}}`)[0]?.subject, subject);
+    }
   });
 
   for (const [text, problem] of [
