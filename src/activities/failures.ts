@@ -35,6 +35,8 @@ export type Failure = {
   readonly isTooLong?: true;
   /** The provider does not have the model, or not for this key: another may do the work. */
   readonly isNotFound?: true;
+  /** The model has answered, with what cannot be read: its provider is there. */
+  readonly isAnswer?: true;
 };
 
 /**
@@ -197,6 +199,7 @@ function fromReport(report: ProviderReport, provider: ProviderContext, asked: un
     sent: verdict.isFree ? 'no' : 'maybe',
     ...(verdict.isTooLong === true ? { isTooLong: true } : {}),
     ...(verdict.isNotFound === true ? { isNotFound: true } : {}),
+    ...(verdict.isAnswer === true ? { isAnswer: true } : {}),
   };
 }
 
@@ -250,8 +253,8 @@ export function isDatabaseAway(error: unknown): boolean {
 export function isProviderFault(error: unknown): boolean {
   if (error instanceof ModelReplyError) return error.kind === 'interrupted';
   if (error instanceof ModelUnavailable || error instanceof ApplicationFailure) return false;
-  const { cause, disposition, isNotFound } = classify(error);
-  return cause === 'model-error' && disposition !== 'final' && isNotFound !== true;
+  const { cause, disposition, isNotFound, isAnswer } = classify(error);
+  return cause === 'model-error' && disposition !== 'final' && isNotFound !== true && isAnswer !== true;
 }
 
 /** Makes the failure for a SQLSTATE, from its class to what names the particular case. */

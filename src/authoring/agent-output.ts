@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from '../domain/json.ts';
-import type { OutputContract } from '../domain/model/output-contract.ts';
+import { describeMisfit, type OutputContract } from '../domain/model/output-contract.ts';
 
 /** What an agent's final answers must be: the JSON schema that models read, and the schema that checks them. */
 export type AgentOutput = OutputContract & {
@@ -10,12 +10,6 @@ export type AgentOutput = OutputContract & {
 
 export type CheckedOutput =
   { readonly kind: 'ok'; readonly value: JsonValue } | { readonly kind: 'invalid'; readonly problem: string };
-
-/** Places that a problem names: whoever mends these has seen the pattern. */
-const ISSUES_MAX = 8;
-
-/** Characters of a place in a value; keys may be of any length. */
-const PATH_LENGTH_MAX = 80;
 
 /**
  * Describes the output schema of an agent.
@@ -30,7 +24,7 @@ export function describeOutput(schema: z.ZodType): AgentOutput {
 function checkOutput(schema: z.ZodType, value: JsonValue): CheckedOutput {
   try {
     const parsed = schema.safeParse(value);
-    if (!parsed.success) return { kind: 'invalid', problem: problemOf(parsed.error) };
+    if (!parsed.success) return { kind: 'invalid', problem: describeMisfit(parsed.error.issues) };
     return { kind: 'ok', value: JSON.parse(JSON.stringify(parsed.data ?? null)) as JsonValue };
   } catch (error) {
     return { kind: 'invalid', problem: `it could not be checked (${error instanceof Error ? error.name : 'error'}).` };
@@ -47,15 +41,4 @@ function toJsonSchema(schema: z.ZodType): JsonObject {
       { cause: error },
     );
   }
-}
-
-/** Names the places and what was expected there. The words are the schema's, not the model's. */
-function problemOf({ issues }: z.ZodError): string {
-  const shown = issues.slice(0, ISSUES_MAX).map(({ path, message }) => `${placeOf(path)}: ${message}.`);
-  return [...shown, ...(issues.length > ISSUES_MAX ? [`And ${issues.length - ISSUES_MAX} more.`] : [])].join(' ');
-}
-
-function placeOf(path: readonly PropertyKey[]): string {
-  const text = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
-  return text === '' ? 'the value' : text.replace(/^\./, '').slice(0, PATH_LENGTH_MAX);
 }

@@ -190,6 +190,7 @@ export const agent = defineAgent({
       worstTokens: 5,
       openedAt: new Date(),
       hasEnded: true,
+      isUnderWay: false,
     };
     const rate = {
       credential: 'openai-1',
@@ -197,6 +198,7 @@ export const agent = defineAgent({
       limit: { windowMs: 60_000, requests: 2, tokens: null },
       used: { requests: 1, tokens: 0 },
       usedAt: new Date(),
+      heldUntil: null,
       waiting: [],
     };
     for (const [what, finding, status] of [

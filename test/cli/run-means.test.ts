@@ -91,6 +91,7 @@ describe('command line: what a run calls models with', () => {
           calls: 5,
           failures: 5,
           since: new Date(0),
+          openSeconds: 5,
           halfOpenAt: new Date(5_000),
         },
       ],
@@ -123,7 +124,13 @@ describe('command line: what a run calls models with', () => {
 
   it('says how much of a rate limit is used, and how many calls wait for it', () => {
     const limit = { windowMs: 60_000, requests: 2, tokens: null };
-    const record = { credential: 'openai-1', subject: 'openai', limit, used: { requests: 2, tokens: 0 } };
+    const record = {
+      credential: 'openai-1',
+      subject: 'openai',
+      limit,
+      used: { requests: 2, tokens: 0 },
+      heldUntil: null,
+    };
     const waiting = [{ tenant: 'acme', weight: 1, calls: 1 }];
     assert.deepEqual(formatMeans({ ...plain, limits: [{ ...record, usedAt: new Date(), waiting }] }), [
       'Limit of openai: 2 of 2 requests used in 60 s; 1 call waits',

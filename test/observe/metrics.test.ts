@@ -110,9 +110,16 @@ describe('metrics and health of a worker process', function () {
     const first = group.worker('model:replied=kill');
     const handle = await group.start({ turns: [[{ tool: 'payKeyed', input: { case: 'c2', amount: 2_000_000 } }]] });
     await first.ended;
+    const failing = { model: 'tests:failing', server: 'models.test:8443' };
+    await lab.stores.breakers.change(failing, { probe: null, ageMs: 0 }, async () => ({ state: {}, openMs: 60_000 }));
     const url = await endpointOf(group.worker('', METERED));
     await until('the approval', async () => (await scrape(url)).sum('perdure_approvals_pending') === 1, WATCHED);
-    const { sum } = await scrape(url);
+    const { families, sum } = await scrape(url);
+    const open = families.get('perdure_model_breaker_open_seconds')?.samples ?? [];
+    assert.deepEqual(
+      open.map(({ labels }) => labels),
+      [failing],
+    );
     assert.equal(sum('perdure_runs', { agent: 'crash', phase: 'waiting' }), 1);
     assert.ok(sum('perdure_approval_oldest_age_seconds') > 0);
     assert.equal(sum('perdure_attempts_orphaned', { kind: 'model' }), 1);

@@ -1,6 +1,7 @@
 // Goal: runs go on with another model while theirs fails, one call finds out when it is back, and runs then have their own again.
 // Method: workers of two processes' state on real servers; a provider that fails for one model until a test mends it, and its own ledger.
 import assert from 'node:assert/strict';
+import { LIMITS } from '../../src/domain/run/limits.ts';
 import type { ModelResult } from '../../src/domain/run/results.ts';
 import { openMs } from '../../src/activities/model/routing/breaker-machine.ts';
 import { type Behaviour, type ProviderServer, refusals, startProviderServer } from '../support/provider-server.ts';
@@ -13,6 +14,8 @@ const AGREED_MS = 1_000;
 
 /** How long the call that tries is at work, so that others come meanwhile. */
 const TRIED_MS = 700;
+
+const MODEL_TIMEOUT_MS = 50_000;
 
 const choice = (name: string) => ({
   id: `openai-compatible:${name}`,
@@ -38,7 +41,11 @@ describe('runs whose model fails', function () {
       calls.push({ at: Date.now(), isAnswered: main.kind === 'reply' });
       return main;
     });
-    const env = { PERDURE_MODEL_BASE_URL: provider.baseUrl, PERDURE_MODEL_CEILING_USD_PER_MTOK: '1' };
+    const env = {
+      PERDURE_MODEL_TIMEOUT_MS: String(MODEL_TIMEOUT_MS),
+      PERDURE_MODEL_BASE_URL: provider.baseUrl,
+      PERDURE_MODEL_CEILING_USD_PER_MTOK: '1',
+    };
     const tiered = testAgent('tiered', { models: { standard: choice('usual'), strong: choice('strong') } });
     platform = await startPlatform({ agents: [agent, tiered], env });
     // A second set of workers: what one learns, the other has only from the database.
@@ -64,6 +71,16 @@ describe('runs whose model fails', function () {
     const result = called?.result as (ModelResult & { kind: 'replied' }) | undefined;
     assert.deepEqual(result?.route, { tier: 'strong', id: 'openai-compatible:strong' });
     assert.match(called?.summary ?? '', /^turn 1 · strong/);
+  });
+
+  it('have time for each model that an attempt may ask', async () => {
+    const handle = await platform.start('tiered', 'Who are you?');
+    await handle.result();
+    const history = await readHistory(platform, handle);
+    const called = history.flatMap(({ activityTaskScheduledEventAttributes: scheduled }) =>
+      scheduled?.activityType?.name === 'callModel' ? [Number(scheduled.startToCloseTimeout?.seconds)] : [],
+    );
+    assert.equal(called[0], (2 * MODEL_TIMEOUT_MS + LIMITS.settleMs) / 1_000);
   });
 
   const spare = /^openai-compatible:spare \((?:breaker-open|probing)\)$/;

@@ -25,6 +25,8 @@ describe('an agent with an output', () => {
     fenced: [{ text: `\`\`\`json\n${JSON.stringify(GOOD, null, 2)}\n\`\`\`` }],
     mended: [{ text: WRONG }, { text: JSON.stringify(GOOD) }],
     hopeless: [{ text: WRONG }, { text: 'The price is 12.50 USD.' }],
+    single: [{ text: 'Hm.' }, { text: JSON.stringify(GOOD) }],
+    late: [{ toolCalls: [{ tool: 'look', input: { id: 'a' } }] }, { text: WRONG }, { text: JSON.stringify(GOOD) }],
     talking: [
       { text: 'Hm.' },
       { text: '{"priceUsd":1,"lines":[]}' },
@@ -33,10 +35,17 @@ describe('an agent with an output', () => {
     ],
   };
 
+  const limits: Readonly<Record<string, { readonly limits: { readonly turns: number } }>> = {
+    single: { limits: { turns: 1 } },
+    late: { limits: { turns: 2 } },
+  };
+
   before(async () => {
     for (const [name, script] of Object.entries(answers)) models.set(name, scripted(script));
     platform = await startPlatform({
-      agents: Object.keys(answers).map((name) => testAgent(name, { output: Quote, tools: [lookupTool('look')] })),
+      agents: Object.keys(answers).map((name) =>
+        testAgent(name, { output: Quote, tools: [lookupTool('look')], ...limits[name] }),
+      ),
       scripts: Object.fromEntries(models),
     });
   });
@@ -92,6 +101,17 @@ describe('an agent with an output', () => {
     assert.equal(end.answer, null);
     assert.equal(await outputOf(handle), null);
   });
+
+  for (const [agent, turns] of [
+    ['single', 2],
+    ['late', 3],
+  ] as const) {
+    it(`sends the answer of the last turn back all the same (${agent})`, async () => {
+      const { handle, end } = await run(agent);
+      assert.deepEqual([end.outcome.kind, end.turns], ['completed', turns]);
+      assert.deepEqual(await outputOf(handle), GOOD);
+    });
+  }
 
   it('counts anew after each answer of a conversation', async () => {
     const handle = await platform.start('talking', 'What does it cost?', { kind: 'conversation' });

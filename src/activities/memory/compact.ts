@@ -3,7 +3,7 @@ import { contextRoom, firstBytesMax, summaryBytesMax } from '../../domain/memory
 import { findCut } from '../../domain/memory/plan-compaction.ts';
 import { type Piece, piecesOf } from '../../domain/memory/summary.ts';
 import { utterancesOf } from '../../domain/memory/utterances.ts';
-import { chooseModel, type ModelChoice, tierOf } from '../../domain/model/model-policy.ts';
+import { chooseModel, type ModelChoice, modelsPerAttempt, tierOf } from '../../domain/model/model-policy.ts';
 import type { Release } from '../../domain/release/release.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { CompactInput } from '../../domain/run/activity-inputs.ts';
@@ -11,6 +11,7 @@ import type { CompactResult } from '../../domain/run/results.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { chooseRoute, type Route } from '../model/prepare-call.ts';
 import { alongRoutes } from '../model/routing/along-routes.ts';
+import { attemptTime } from '../model/routing/attempt-time.ts';
 import type { Passage } from '../model/routing/passage.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
 import { summarise, type SummaryJob } from './summarise.ts';
@@ -47,6 +48,7 @@ export async function compact(dependencies: ActivityDependencies, input: Compact
     return alongRoutes(dependencies, first, {
       agent: facts.agent,
       isPatient: input.patient === true,
+      time: attemptTime(begunAt, modelsPerAttempt(release.models)),
       with: async (route, passage) =>
         compactWith(dependencies, await prepare(dependencies, input, { facts, release, route, passage, begunAt })),
       whyNotResult: ({ kind }) => (kind === 'budget-refused' ? 'budget' : null),

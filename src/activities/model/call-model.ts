@@ -31,7 +31,8 @@ export async function callModel(dependencies: ActivityDependencies, input: CallM
     await askAboutEarlier(dependencies, call);
     const size = () => sizeOf({ ...call.release, parts: call.parts }, call.choice);
     const isKept = () => isReplyKept(dependencies.stores.db, call.tenant, facts.id, turn);
-    const permit = await askRateLimit(dependencies, { ...call, name: `turn ${turn}`, size, isKept });
+    const rated = { ...call, name: `turn ${turn}`, size, isKept };
+    const permit = await askRateLimit(dependencies, rated).catch(call.passage.blame);
     if (permit.kind === 'throttled') return noteThrottled(dependencies, call, attempt.reservationId, permit);
     const opened = await openAttempt(dependencies, call, attempt.reservationId, input.lastAnswer ?? null).catch(
       async (error: unknown) => {

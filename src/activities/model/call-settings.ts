@@ -1,9 +1,9 @@
 import type { LanguageModelV4CallOptions } from '@ai-sdk/provider';
-import type { JsonObject, JsonValue } from '../../domain/json.ts';
 import type { MessagePart } from '../../domain/model/message-part.ts';
 import { type ModelChoice, type ModelParameters, providerOf } from '../../domain/model/model-policy.ts';
 import type { OutputContract } from '../../domain/model/output-contract.ts';
 import type { Wire } from '../../domain/model/wire.ts';
+import { sentSchema } from './output-schema.ts';
 
 /** How a call is to be answered, besides its prompt. */
 export type CallSettings = {
@@ -76,28 +76,17 @@ export function enforcesSchema({ id, wire, hasTools }: Pick<Target, 'id' | 'wire
 
 type ResponseFormat = NonNullable<LanguageModelV4CallOptions['responseFormat']>;
 
-/** Providers enforce a schema strictly only where every object is closed and every member required; others they refuse in strict mode. */
-function responseFormat({ schema }: OutputContract, { sdkProvider }: Target) {
+/** Providers enforce a schema to the letter only where it is closed and has nothing but what they know; others they refuse in strict mode. */
+function responseFormat({ schema: whole }: OutputContract, { sdkProvider }: Target) {
+  const sent = sentSchema(whole);
+  if (sent === null) return null;
+  const { schema, isStrict } = sent;
   const format = { type: 'json', name: 'answer', schema } as unknown as ResponseFormat;
-  const strict = isClosed(schema);
   const namespace = sdkProvider.split('.')[0] ?? sdkProvider;
   return {
     responseFormat: format,
-    ...(strict ? {} : { providerOptions: { [namespace]: { strictJsonSchema: false } } as const }),
+    ...(isStrict ? {} : { providerOptions: { [namespace]: { strictJsonSchema: false } } as const }),
   };
-}
-
-/** Tells whether every object of a schema has all of its members and no others. */
-export function isClosed(schema: JsonValue): boolean {
-  if (Array.isArray(schema)) return schema.every(isClosed);
-  if (typeof schema !== 'object' || schema === null) return true;
-  const { type, properties, required, additionalProperties } = schema as JsonObject;
-  if (type === 'object') {
-    const names = Object.keys((properties ?? {}) as JsonObject);
-    const needed = new Set(Array.isArray(required) ? (required as readonly JsonValue[]) : []);
-    if (additionalProperties !== false || !names.every((name) => needed.has(name))) return false;
-  }
-  return Object.values(schema).every(isClosed);
 }
 
 type Options = NonNullable<LanguageModelV4CallOptions['providerOptions']>;

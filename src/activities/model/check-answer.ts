@@ -1,8 +1,16 @@
 import { z } from 'zod';
 import type { AgentOutput } from '../../authoring/agent-output.ts';
 import { canonicalJson, isDeeperThan, type JsonValue } from '../../domain/json.ts';
-import { type OutputContract, readJsonAnswer } from '../../domain/model/output-contract.ts';
+import {
+  describeMisfit,
+  type OutputContract,
+  type ReadAnswer,
+  readJsonAnswer,
+} from '../../domain/model/output-contract.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
+
+/** Characters of a key in what is said of an answer; a model may write keys of any length. */
+const KEY_LENGTH_MAX = 80;
 
 export type CheckedAnswer =
   | { readonly kind: 'fits'; readonly text: string }
@@ -20,22 +28,30 @@ export function checkAnswer(
   own: AgentOutput | undefined,
   said: readonly string[],
 ): CheckedAnswer {
-  const values = said.flatMap((text) => {
-    const read = readJsonAnswer(text);
-    return read.kind === 'ok' && !isDeeperThan(read.value, LIMITS.outputDepthMax) ? [read.value] : [];
-  });
-  const [value] = values;
-  if (value === undefined) return { kind: 'misfit', problem: 'it is not one JSON value.' };
+  const readings = said.map(readJsonAnswer);
+  const [value] = readings.flatMap((read) =>
+    read.kind === 'ok' && !isDeeperThan(read.value, LIMITS.outputDepthMax) ? [read.value] : [],
+  );
+  if (value === undefined) {
+    const inexact = readings.find(({ kind }) => kind === 'inexact');
+    return { kind: 'misfit', problem: inexact === undefined ? 'it is not one JSON value.' : tooManyDigits(inexact) };
+  }
   const checked = checkerOf(contract, own)(value);
   if (checked.kind === 'invalid') return { kind: 'misfit', problem: checked.problem };
   return { kind: 'fits', text: JSON.stringify(checked.value) };
+}
+
+function tooManyDigits(read: ReadAnswer): string {
+  const place = read.kind === 'inexact' ? read.key.slice(0, KEY_LENGTH_MAX) : '';
+  return `${place === '' ? 'the value' : place}: the number has more digits than can be kept; write it shorter, or as text if the schema takes that.`;
 }
 
 /** A run whose release is older than this worker's agent is held to what its release says. */
 function checkBySchema(schema: OutputContract['schema'], value: JsonValue): ReturnType<AgentOutput['parse']> {
   try {
     const parsed = z.fromJSONSchema(schema).safeParse(value);
-    return parsed.success ? { kind: 'ok', value } : { kind: 'invalid', problem: z.prettifyError(parsed.error) };
+    if (!parsed.success) return { kind: 'invalid', problem: describeMisfit(parsed.error.issues) };
+    return { kind: 'ok', value: parsed.data as JsonValue };
   } catch (error) {
     return { kind: 'invalid', problem: `the schema of the release cannot be read (${(error as Error).name}).` };
   }

@@ -22,15 +22,16 @@ const CALLS_KEPT_MAX = 64;
 /** Characters of a model's name as its provider says it: providers have names of at most 100. */
 const MODEL_ID_LENGTH_MAX = 200;
 
-type Reply = Pick<Route, 'tier' | 'resolved' | 'fallback'> & {
-  readonly tenant: string;
-  readonly turn: number;
-  readonly facts: RunFacts;
-  readonly release: Release;
-  readonly prompt: string | null;
-  readonly heard: number;
-  readonly closing?: ClosingReason;
-};
+type Reply = Pick<Route, 'tier' | 'resolved' | 'fallback'> &
+  Partial<Pick<Route, 'routes'>> & {
+    readonly tenant: string;
+    readonly turn: number;
+    readonly facts: RunFacts;
+    readonly release: Release;
+    readonly prompt: string | null;
+    readonly heard: number;
+    readonly closing?: ClosingReason;
+  };
 
 type ToolCallPart = MessagePart & { readonly kind: 'tool-call' };
 
@@ -93,7 +94,7 @@ async function answerOf(
     answer: { ref, preview: printable(text, LIMITS.previewLengthMax) },
   });
   if (release.output === undefined) return toAnswer(last);
-  const said = [last.text, texts.map(({ text }) => text).join('\n')];
+  const said = [last.text, texts.map(({ text }) => text).join('')];
   const checked = checkAnswer(release.output, agents.get(facts.agent)?.output, said);
   if (checked.kind === 'misfit') return { misfit: printable(checked.problem, LIMITS.misfitLengthMax) };
   const { text } = checked;

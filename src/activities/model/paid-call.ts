@@ -1,7 +1,6 @@
-import { activityInfo, Context } from '@temporalio/activity';
+import { Context } from '@temporalio/activity';
 import { costOf, costOfReply, type ModelPrice } from '../../domain/model/price.ts';
 import { totalTokens } from '../../domain/model/usage.ts';
-import { LIMITS } from '../../domain/run/limits.ts';
 import type { Listen } from '../../domain/stream/stream.ts';
 import type { Charge } from '../../stores/budget-account.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
@@ -24,8 +23,6 @@ export type PaidCall = {
   readonly resolved: ResolvedModel;
   readonly price: ModelPrice;
   readonly passage: Passage;
-  /** When the attempt began, on the monotonic clock: what was asked before in it has used up its time. */
-  readonly begunAt: number;
 };
 
 /** What an attempt came to: its charge, and its observation's end. */
@@ -41,9 +38,7 @@ export async function askModel(
   listen?: Listen,
 ): Promise<ModelReply> {
   const { cancellationSignal } = Context.current();
-  // Ends before Temporal's own timeout, so that the attempt can still say what became of it.
-  const usedMs = Math.ceil(performance.now() - call.begunAt);
-  const timeout = AbortSignal.timeout(Math.max(1_000, activityInfo().startToCloseTimeoutMs - LIMITS.settleMs - usedMs));
+  const timeout = AbortSignal.timeout(call.passage.timeoutMs());
   const signal = AbortSignal.any([cancellationSignal, timeout]);
   return traceChat(spans, { ...call, request }, () =>
     call.passage.through(() => invokeModel(call.resolved, request, signal, listen)),

@@ -15,6 +15,8 @@ export type Verdict = {
   readonly isTooLong?: true;
   /** The provider does not have the model, or not for this key. */
   readonly isNotFound?: true;
+  /** The model has answered, with what its provider cannot read: that is no failure of the provider. */
+  readonly isAnswer?: true;
 };
 
 type Rule = {
@@ -87,6 +89,7 @@ const RULES: readonly Rule[] = [
       disposition: 'transient',
       says: 'wrote a tool call that cannot be read',
       isFree: false,
+      isAnswer: true,
     }),
   },
   {

@@ -1,7 +1,6 @@
 import { APICallError } from '@ai-sdk/provider';
 import type { MessagePart } from '../../domain/model/message-part.ts';
-import { costOf, formatUsd } from '../../domain/model/price.ts';
-import { BUILT_IN_PRICES, findPrice } from '../../domain/model/price-table.ts';
+import { costOf, formatUsd, isCeiling } from '../../domain/model/price.ts';
 import { addUsage, type Usage } from '../../domain/model/usage.ts';
 import type { Cause } from '../../domain/run/cause.ts';
 import type { ToolContract } from '../../domain/tool/contract.ts';
@@ -108,7 +107,7 @@ export async function tryModel(
     const models = createModels({ ...settings, fetch: watch(settings, seen), rehearsals: new Map() });
     const choice = { id, outputTokensMax: OUTPUT_TOKENS_MAX, contextTokensMax: OUTPUT_TOKENS_MAX };
     const resolved = await models.resolve(choice);
-    trial = { ...trial, price: priceKind(settings, resolved) };
+    trial = { ...trial, price: priceKind(resolved) };
     const startedAt = performance.now();
     const first = await ask(resolved, [ASKED], signal);
     const latencyMs = Math.round(performance.now() - startedAt);
@@ -138,11 +137,9 @@ function resultsOf({ parts }: ModelReply): readonly MessagePart[] {
   });
 }
 
-function priceKind({ prices = BUILT_IN_PRICES }: TrialSettings, resolved: ResolvedModel): Trial['price'] {
-  const { price, provider, model } = resolved;
+function priceKind({ price }: ResolvedModel): Trial['price'] {
   if (price === null) return 'none';
-  const isCeiling = findPrice(provider, model.modelId, prices)?.isCeiling === true;
-  return isCeiling || price.version.startsWith('ceiling-') ? 'ceiling' : 'known';
+  return isCeiling(price) ? 'ceiling' : 'known';
 }
 
 function spent({ price }: ResolvedModel, usage: Usage | null): Pick<Trial, 'usage' | 'costUsd'> {

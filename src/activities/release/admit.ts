@@ -2,7 +2,7 @@ import type { Agent } from '../../authoring/define-agent.ts';
 import type { Tool } from '../../authoring/define-tool.ts';
 import type { Release, RunLimits } from '../../domain/release/release.ts';
 import type { AdmitInput } from '../../domain/run/activity-inputs.ts';
-import { tierOf } from '../../domain/model/model-policy.ts';
+import { modelsPerAttempt, tierOf } from '../../domain/model/model-policy.ts';
 import { LIMITS } from '../../domain/run/limits.ts';
 import type { PlannedTool, RunPlan } from '../../domain/run/plan.ts';
 import type { AdmitResult } from '../../domain/run/results.ts';
@@ -155,11 +155,12 @@ function buildPlan(
     limits: lowerLimits(release.limits, asked),
     tools: Object.fromEntries(agent.tools.map((tool) => [tool.contract.name, planTool(tool, settings)])),
     modelQueue: `${settings.queuePrefix}-models`,
-    modelTimeoutMs: settings.modelTimeoutMs,
+    modelTimeoutMs: settings.modelTimeoutMs * modelsPerAttempt(release.models),
     turnsPerExecution: Math.min(settings.turnsPerExecution, LIMITS.turnsPerExecution),
     revisionsMax: release.reflection?.revisionsMax ?? null,
     exit: plainExit(release),
     holdsBack: true,
+    ...(release.output === undefined ? {} : { repairsLast: true as const }),
   };
 }
 

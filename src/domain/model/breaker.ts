@@ -22,6 +22,8 @@ export type BreakerRecord = BreakerKey & {
   readonly status: 'closed' | 'open' | 'half-open';
   /** Since when it is open, or closed. */
   readonly since: Date;
+  /** Seconds for which it has been open, by the database's clock; 0 while it is closed. */
+  readonly openSeconds: number;
   /** When the model is tried again; null while it is closed. */
   readonly halfOpenAt: Date | null;
   /** Of the newest calls: how many are known, and how many of these failed. */

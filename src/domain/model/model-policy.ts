@@ -88,6 +88,13 @@ export function chainOf(policy: ModelPolicy, tier: Tier): readonly Candidate[] {
   return [own, ...fallbacks].map((choice, place) => ({ choice, tier, isHome: place === 0 }));
 }
 
+/** Counts the models that one attempt may ask, at most: a chain, and near the cap that of a cheaper tier before it. */
+export function modelsPerAttempt(policy: ModelPolicy): number {
+  const tiers = TIERS.flatMap((tier) => policy[tier] ?? []);
+  const longest = Math.max(...tiers.map(({ fallbacks = [] }) => 1 + fallbacks.length));
+  return longest + (tiers.length > 1 ? 1 : 0);
+}
+
 /** Lists every choice of a policy with the place where it is written. */
 export function choicesOf(policy: ModelPolicy): readonly { readonly place: string; readonly choice: ModelChoice }[] {
   return TIERS.flatMap((tier) => {
@@ -110,6 +117,8 @@ export type FallbackWhy =
   | 'quota'
   | 'not-found'
   | 'rate-limited'
+  | 'failed'
+  | 'refused'
   | 'unavailable'
   | 'too-long'
   | 'cannot-read'
@@ -119,5 +128,10 @@ export type FallbackWhy =
 /** Which model was passed over, and why. */
 export type Fallback = { readonly from: string; readonly why: FallbackWhy };
 
-/** Which model answered. */
-export type RouteTaken = { readonly tier: Tier; readonly id: string; readonly fallback?: Fallback };
+/** Which model answered. `passed` lists all that were passed over before it, in order, where these are several. */
+export type RouteTaken = {
+  readonly tier: Tier;
+  readonly id: string;
+  readonly fallback?: Fallback;
+  readonly passed?: readonly Fallback[];
+};

@@ -117,8 +117,10 @@ function usedByCalls(run: Run, plan: RunPlan, call: PendingCall): Dimension | nu
   return run.toolCalls + groupOf(run, plan).length > plan.limits.toolCalls ? 'tool-calls' : null;
 }
 
-function usedByTurn(run: Run, { limits }: RunPlan): Dimension | null {
-  if (run.turn >= Math.min(limits.turns, LIMITS.turnsMax)) return 'turns';
+/** The turn that mends an answer comes on top: what was paid for is worth one more. */
+function usedByTurn(run: Run, { limits, repairsLast }: RunPlan): Dimension | null {
+  const mending = repairsLast === true ? (run.repairs ?? 0) : 0;
+  if (run.turn >= Math.min(limits.turns + mending, LIMITS.turnsMax)) return 'turns';
   if (run.total.tokens >= limits.tokens) return 'tokens';
   if (BigInt(run.total.costPico) >= BigInt(limits.costPico)) return 'usd';
   return run.activeMs >= limits.activeMs ? 'active-time' : null;

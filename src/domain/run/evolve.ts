@@ -168,6 +168,10 @@ function evolveMisfit(run: Run, misfit: string): Run {
   }
   const id = `perdure:output-${run.turn}`;
   const guidance = { kind: 'guidance', id, text: repairGuidance(misfit), principal: 'perdure' } as const;
+  if (run.closedBy === 'turns' && run.plan?.repairsLast === true) {
+    const { closedBy: _, ...open } = run;
+    return evolveMisfit(open, misfit);
+  }
   return { ...run, repairs: (run.repairs ?? 0) + 1, waiting: [...run.waiting, guidance] };
 }
 

@@ -26,7 +26,7 @@ export type RunPlan = {
   readonly tools: { readonly [name: string]: PlannedTool };
   /** Task queue of model calls. */
   readonly modelQueue: string;
-  /** Milliseconds one model call may take. */
+  /** Milliseconds that the models which an attempt may ask have together; each has an equal share. */
   readonly modelTimeoutMs: number;
   /** Turns before continue-as-new. */
   readonly turnsPerExecution: number;
@@ -38,4 +38,6 @@ export type RunPlan = {
   readonly tier?: Tier;
   /** Whether the run keeps back what its last answer costs. Missing in plans of builds that ended without one. */
   readonly holdsBack?: true;
+  /** Whether an answer of the last turn that does not fit the output schema is sent back too. Missing in plans of builds before, and where there is no schema. */
+  readonly repairsLast?: true;
 };

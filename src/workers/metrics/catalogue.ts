@@ -127,6 +127,11 @@ export const METRICS = {
   },
   perdure_held_usd: { type: 'gauge', help: 'What they can have cost at most, in USD.', labels: [] },
   perdure_held_oldest_age_seconds: { type: 'gauge', help: 'Age of the oldest of them.', labels: [] },
+  perdure_model_breaker_open_seconds: {
+    type: 'gauge',
+    help: 'Time for which a model has been left alone because it fails. Absent for models that are called.',
+    labels: ['model', 'server'],
+  },
   perdure_watch_timestamp_seconds: {
     type: 'gauge',
     help: 'When this process last read rows and Temporal for its gauges, in seconds since the epoch.',

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BreakerRecord } from '../../domain/model/breaker.ts';
 import { STUCK_REASONS } from '../../domain/run/stuck.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { TemporalPort } from '../../runtime/queue-pollers.ts';
+import { createBreakers } from '../../stores/breakers.ts';
 import type { Db } from '../../stores/database.ts';
 import { readStandings, type Standings } from '../../stores/standings.ts';
 import type { Metrics } from '../metrics/create-metrics.ts';
@@ -28,6 +30,7 @@ const WATCHED = [
   'perdure_held_calls',
   'perdure_held_usd',
   'perdure_held_oldest_age_seconds',
+  'perdure_model_breaker_open_seconds',
   'perdure_watch_timestamp_seconds',
 ] as const;
 
@@ -57,14 +60,16 @@ async function watch(watched: Watched, metrics: Metrics, logger: Logger, stoppin
 
 /** Sets what could be read and takes the rest away. Gives what failed. */
 async function look({ queuePrefix, ...servers }: Watched, metrics: Metrics): Promise<readonly PromiseRejectedResult[]> {
-  const [standings, runs] = await Promise.allSettled([
+  const [standings, runs, breakers] = await Promise.allSettled([
     readStandings(servers.db),
     findStuckRuns(servers, { tenant: null, queuePrefix, limit: EXAMINED_MAX }),
+    createBreakers(servers.db).list(),
   ]);
   for (const name of WATCHED) metrics.forget(name);
   if (standings.status === 'fulfilled') setStandings(metrics, standings.value);
   if (runs.status === 'fulfilled') setStuck(metrics, runs.value);
-  const failed = [standings, runs].filter((each) => each.status === 'rejected');
+  if (breakers.status === 'fulfilled') setBreakers(metrics, breakers.value);
+  const failed = [standings, runs, breakers].filter((each) => each.status === 'rejected');
   if (failed.length === 0) metrics.set('perdure_watch_timestamp_seconds', {}, Math.floor(Date.now() / 1_000));
   return failed;
 }
@@ -81,6 +86,12 @@ function setStandings(metrics: Metrics, standings: Standings): void {
   metrics.set('perdure_held_calls', {}, standings.held.calls);
   metrics.set('perdure_held_usd', {}, standings.held.usd);
   metrics.set('perdure_held_oldest_age_seconds', {}, standings.held.oldestSeconds);
+}
+
+function setBreakers(metrics: Metrics, breakers: readonly BreakerRecord[]): void {
+  for (const { model, server, status, openSeconds } of breakers) {
+    if (status !== 'closed') metrics.set('perdure_model_breaker_open_seconds', { model, server }, openSeconds);
+  }
 }
 
 function setStuck(metrics: Metrics, { stuck, unexamined }: StuckRuns): void {

@@ -66,6 +66,28 @@ describe('the machine of a breaker', () => {
     assert.equal(await nextOf(standing, 'answered'), null);
   });
 
+  const strange: readonly (readonly [string, object | null])[] = [
+    ['nothing', null],
+    ['an empty object', {}],
+    ['fewer samples than it looks at', { ownState: { value: 0 }, breakerState: { samples: [true], successes: 1 } }],
+    ['words', { ownState: 'open', breakerState: 'none' }],
+  ];
+  for (const [title, state] of strange) {
+    it(`goes on from a row that another version has written with ${title}`, async () => {
+      const open = { ...CLOSED, status: 'open', state } as const;
+      assert.deepEqual(
+        [(await nextOf(open, 'failed'))?.openMs, (await nextOf(open, 'answered'))?.openMs],
+        [10_000, null],
+      );
+      let standing: BreakerStanding = { ...CLOSED, state };
+      for (let call = 1; call <= 5; call += 1) {
+        const next = await nextOf(standing, 'failed');
+        assert.equal(next?.openMs, call === 5 ? 5_000 : null);
+        standing = { ...standing, state: next?.state ?? null };
+      }
+    });
+  }
+
   it('leaves a model alone for 5 s, doubled each time, for a minute at most', () => {
     assert.deepEqual([1, 2, 3, 4, 5, 50].map(openMs), [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
   });
@@ -128,6 +150,32 @@ describe('the breakers of two workers', () => {
     await late.tell('answered');
     assert.equal(await refusalOf(bob), 'breaker-open');
     assert.deepEqual(changes, ['open']);
+  });
+
+  it('count every call of eighteen workers that write at once', async () => {
+    const permits = await Promise.all(Array.from({ length: 18 }, async () => permitOf(newWorker())));
+    await Promise.all(permits.map(async ({ tell }, index) => tell(index < 2 ? 'failed' : 'answered')));
+    const [record] = (await stores.breakers.list()).filter(({ model }) => model === key.model);
+    assert.deepEqual([record?.calls, record?.failures], [18, 2]);
+  });
+
+  it('do not wait for a worker that is stopped while it changes the breaker', async () => {
+    await fail(ann, 4);
+    void stores.breakers.change(key, { probe: null, ageMs: 0 }, async () => new Promise(() => undefined));
+    await sleep(200);
+    await fail(bob, 1);
+    assert.equal(await refusalOf(bob), 'breaker-open');
+  });
+
+  it('take no notice of calls that were begun before it opened, once it has closed', async () => {
+    const late = await Promise.all(Array.from({ length: 6 }, async () => permitOf(ann)));
+    await fail(bob, 5);
+    await age();
+    await (await permitOf(bob)).tell('answered');
+    for (const permit of late) await permit.tell('failed');
+    assert.equal((await newWorker().admit(key)).kind, 'admitted');
+    const [record] = (await stores.breakers.list()).filter(({ model }) => model === key.model);
+    assert.deepEqual([record?.status, record?.failures, record?.halfOpenAt], ['closed', 0, null]);
   });
 
   it('let one call through of forty that come at once, and close when it is answered', async () => {

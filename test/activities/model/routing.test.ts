@@ -2,20 +2,11 @@
 // Method: the activity on the real database with a provider's server that treats each model as a test says, for workers that share breakers.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ApplicationFailure } from '@temporalio/common';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import type { ActivityDependencies } from '../../../src/activities/dependencies.ts';
-import { callModel } from '../../../src/activities/model/call-model.ts';
 import { chooseRoute } from '../../../src/activities/model/prepare-call.ts';
-import { createModels } from '../../../src/activities/model/providers.ts';
-import { createRouting, type Routing } from '../../../src/activities/model/routing/create-routing.ts';
 import { buildRelease } from '../../../src/activities/release/agent-release.ts';
-import type { Agent, ModelChoice, ModelPolicy } from '../../../src/authoring/index.ts';
-import type { Tier } from '../../../src/domain/model/model-policy.ts';
-import type { FailureDetail } from '../../../src/domain/run/cause.ts';
+import type { ModelChoice, ModelPolicy } from '../../../src/authoring/index.ts';
 import { LIMITS } from '../../../src/domain/run/limits.ts';
-import type { ModelResult } from '../../../src/domain/run/results.ts';
 import {
   type Behaviour,
   type ProviderServer,
@@ -24,31 +15,16 @@ import {
   startProviderServer,
 } from '../../support/provider-server.ts';
 import { testAgent } from '../../support/workflow/test-agent.ts';
-import { admitRelease, openTestStores, randomId, type TestStores } from '../stores/support.ts';
-
-const model = (id: string, rest: Partial<ModelChoice> = {}): ModelChoice => ({
-  id,
-  outputTokensMax: 100,
-  contextTokensMax: 100_000,
-  ...rest,
-});
-
-const compatible = (name: string, rest: Partial<ModelChoice> = {}) => model(`openai-compatible:${name}`, rest);
-
-const failureOf = async (work: Promise<unknown>) => {
-  const failure = (await work.then(
-    () => assert.fail('it gave a result'),
-    (error: unknown) => error,
-  )) as ApplicationFailure;
-  return { failure, detail: failure.details?.[0] as FailureDetail | undefined };
-};
+import { openTestStores, randomId, type TestStores } from '../stores/support.ts';
+import { compatible, failureOf, model, type RoutedCalls, routedCalls } from './routed-calls.ts';
 
 describe('a model call with fallbacks', () => {
   let stores: TestStores;
   let server: ProviderServer;
+  let lab: RoutedCalls;
   /** What the server does with a model, by its name. */
-  let behaviours: Record<string, Behaviour>;
-  let fallbacks: string[];
+  const behaviours: Record<string, Behaviour> = {};
+  const fallbacks: string[] = [];
   /** Of this test alone: breakers are shared by everything on the database. */
   let main: string;
   let spare: string;
@@ -56,112 +32,27 @@ describe('a model call with fallbacks', () => {
   before(async () => {
     stores = await openTestStores();
     server = await startProviderServer();
-    server.always(({ model: name }) => behaviours[name] ?? { kind: 'reply', text: `I am ${name}.` });
+    lab = routedCalls(stores, server, behaviours, fallbacks);
   });
   after(async () => {
     await server.close();
     await stores.close();
   });
   beforeEach(() => {
-    behaviours = {};
-    fallbacks = [];
+    fallbacks.length = 0;
     [main, spare] = [randomId('main'), randomId('spare')];
   });
 
   const chain = (): ModelPolicy => ({ standard: { ...compatible(main), fallbacks: [compatible(spare)] } });
-  const callsOf = (name: string): number => server.ledger.filter((entry) => entry.model === name).length;
-
-  const worker = (env: Record<string, string> = {}, callsMax = 10) => {
-    const given = { PERDURE_MODEL_BASE_URL: server.baseUrl, PERDURE_MODEL_CEILING_USD_PER_MTOK: '1', ...env };
-    const routing = createRouting({
-      breakers: stores.breakers,
-      callsMax,
-      onBreaker: () => undefined,
-      onFallback: (_agent, { from, why }) => fallbacks.push(`${why} ${from.split(':')[1]}`),
-    });
-    return { models: createModels({ env: given, rehearsals: new Map() }), routing };
-  };
-
-  const dependenciesOf = (
-    agent: Agent,
-    { models, routing }: { models: ActivityDependencies['models']; routing: Routing },
-  ): ActivityDependencies => ({
-    stores,
-    agents: new Map([[agent.name, agent]]),
-    models,
-    routing,
-    effectiveModelId: (id) => id,
-    secret: () => undefined,
-    settings: { queuePrefix: 'p', turnsPerExecution: 1, modelTimeoutMs: 1_000, worker: 'w' },
-    failpoint: async () => undefined,
-  });
-
-  const admit = async (agent: Agent, costPico: bigint): Promise<string> => {
-    const limits = { costPico: String(costPico), tokens: 1_000_000, turns: 9, toolCalls: 9, activeMs: 60_000 };
-    return admitRelease(
-      stores,
-      stores.tenant,
-      buildRelease(agent, (id) => id),
-      { limits },
-    );
-  };
-
-  type Asked = {
-    readonly on?: ReturnType<typeof worker>;
-    readonly text?: string;
-    readonly costPico?: bigint;
-    readonly tier?: Tier;
-    readonly patient?: true;
-    readonly sinceMs?: number;
-  };
-  const start = async (models: ModelPolicy, asked: Asked = {}) => {
-    const { on = worker(), text = 'Who are you?', costPico = 10n ** 12n, sinceMs = 0, tier, patient } = asked;
-    const agent = testAgent('routed', { models });
-    const runId = await admit(agent, costPico);
-    const delta = [await stores.transcripts.writePart(stores.tenant, 's', { kind: 'user-text', text })];
-    const ask = async (): Promise<ModelResult> => {
-      const environment = new MockActivityEnvironment(
-        {
-          workflowExecution: { workflowId: runId, runId: 'x' },
-          scheduledTimestampMs: Date.now() - sinceMs,
-          startToCloseTimeoutMs: LIMITS.settleMs + 20_000,
-        },
-        { logger: new DefaultLogger('ERROR') },
-      );
-      const input = {
-        tenant: stores.tenant,
-        turn: 1,
-        head: null,
-        delta,
-        ...(tier === undefined ? {} : { tier }),
-        ...(patient === undefined ? {} : { patient }),
-      };
-      return environment.run<[], ModelResult, () => Promise<ModelResult>>(async () =>
-        callModel(dependenciesOf(agent, on), input),
-      );
-    };
-    return { runId, ask };
-  };
-  const ask = async (models: ModelPolicy, asked: Asked = {}) => {
-    const started = await start(models, asked);
-    const result = await started.ask();
-    return result.kind === 'replied' ? { ...started, result } : assert.fail(`it gave ${result.kind}`);
-  };
-  /** Fails a model until its breaker is open. */
-  const open = async (name: string, on = worker()): Promise<void> => {
-    behaviours[name] = refusals.serverError;
-    const { ask: attempt } = await start({ standard: compatible(name) }, { on });
-    for (let call = 0; call < 5; call += 1) await failureOf(attempt());
-  };
 
   it('says which model answered for which tier', async () => {
-    const { result } = await ask({ standard: compatible(main), strong: compatible(spare) });
+    const { result } = await lab.ask({ standard: compatible(main), strong: compatible(spare) });
     assert.deepEqual(result.route, { tier: 'standard', id: `openai-compatible:${main}` });
-    const asked = await ask({ standard: compatible(main), strong: compatible(spare) }, { tier: 'strong' });
+    const asked = await lab.ask({ standard: compatible(main), strong: compatible(spare) }, { tier: 'strong' });
     assert.deepEqual(asked.result.route, { tier: 'strong', id: `openai-compatible:${spare}` });
-    const used = await ask({ standard: compatible(main), strong: compatible(spare), use: 'strong' });
+    const used = await lab.ask({ standard: compatible(main), strong: compatible(spare), use: 'strong' });
     assert.equal(used.result.route?.tier, 'strong');
-    const missing = await ask({ standard: compatible(main) }, { tier: 'small' });
+    const missing = await lab.ask({ standard: compatible(main) }, { tier: 'small' });
     assert.equal(missing.result.route?.tier, 'standard');
   });
 
@@ -174,7 +65,7 @@ describe('a model call with fallbacks', () => {
   for (const [title, why, behaviour] of elsewhere) {
     it(`asks the next model at once when the first ${title}`, async () => {
       behaviours[main] = behaviour;
-      const { result, runId } = await ask(chain());
+      const { result, runId } = await lab.ask(chain());
       assert.equal(result.answer?.preview, `I am ${spare}.`);
       assert.deepEqual(result.route, {
         tier: 'standard',
@@ -211,41 +102,138 @@ describe('a model call with fallbacks', () => {
   for (const [title, behaviour, cause] of here) {
     it(`asks nobody else when the first model ${title}`, async () => {
       behaviours[main] = behaviour;
-      const { failure } = await failureOf((await start(chain())).ask());
+      const { failure } = await failureOf((await lab.start(chain())).ask());
       assert.equal(failure.type, cause);
-      assert.equal(callsOf(spare), 0);
+      assert.equal(lab.callsOf(spare), 0);
     });
   }
+
+  it('leaves a model that hangs in time for the next one', async () => {
+    behaviours[main] = { kind: 'hang' };
+    const { result } = await lab.ask(chain(), { sinceMs: LIMITS.retryMs - 1_000, workMs: 10_000 });
+    assert.deepEqual(result.route?.fallback, { from: `openai-compatible:${main}`, why: 'failed' });
+    assert.deepEqual([lab.callsOf(main), lab.callsOf(spare)], [1, 1]);
+  });
+
+  const atLast: readonly (readonly [string, string, Behaviour])[] = [
+    ['fails', 'failed', refusals.serverError],
+    ['limits the rate, for however short a time', 'rate-limited', rateLimited(1)],
+  ];
+  for (const [title, why, behaviour] of atLast) {
+    it(`asks the next model when the run would be blocked, and while it is, when the first ${title}`, async () => {
+      behaviours[main] = behaviour;
+      for (const asked of [{ sinceMs: LIMITS.retryMs }, { patient: true }] as const) {
+        const { result } = await lab.ask(chain(), asked);
+        assert.equal(result.route?.fallback?.why, why);
+      }
+    });
+  }
+
+  it('does not end a run for what only a model that stands in refuses', async () => {
+    behaviours[main] = refusals.unauthorized;
+    behaviours[spare] = refusals.badRequest;
+    const { failure, detail } = await failureOf((await lab.start(chain())).ask());
+    assert.deepEqual([failure.type, detail?.disposition], ['model-authentication', 'mendable']);
+    assert.equal(lab.callsOf(spare), 1);
+    const third = randomId('third');
+    const standard = { ...compatible(main), fallbacks: [compatible(spare), compatible(third)] };
+    const { result } = await lab.ask({ standard });
+    assert.equal(result.answer?.preview, `I am ${third}.`);
+    assert.deepEqual(result.route, {
+      tier: 'standard',
+      id: `openai-compatible:${third}`,
+      fallback: { from: `openai-compatible:${main}`, why: 'authentication' },
+      passed: [
+        { from: `openai-compatible:${main}`, why: 'authentication' },
+        { from: `openai-compatible:${spare}`, why: 'refused' },
+      ],
+    });
+  });
+
+  it('asks the next model when the call is larger than the limit of the first alone', async () => {
+    const limit = { windowMs: 60_000, requests: null, tokens: 1 };
+    const rules = [{ subject: `openai-compatible:${main}`, limit }];
+    const rateLimits = { rules, declaredAt: Date.now(), onThrottled: () => undefined };
+    const { result } = await lab.ask(chain(), { on: { ...lab.worker(), rateLimits } });
+    assert.equal(result.route?.fallback?.why, 'quota');
+    assert.equal(lab.callsOf(main), 0);
+    const { failure, detail } = await failureOf(
+      (await lab.start({ standard: compatible(main) }, { on: { ...lab.worker(), rateLimits } })).ask(),
+    );
+    assert.deepEqual([failure.type, detail?.disposition], ['model-quota', 'mendable']);
+  });
+
+  it('asks a model once, however often the chain names it', async () => {
+    behaviours[main] = refusals.unauthorized;
+    const on = lab.worker();
+    const agent = testAgent('routed', { models: chain() });
+    const release = buildRelease(agent, () => `openai-compatible:${main}`);
+    const { routes } = await chooseRoute({ models: on.models } as ActivityDependencies, release, { isNearCap: false });
+    assert.deepEqual(routes.left, []);
+  });
+
+  it('does not ask a model again before the time that it named, whoever else is back sooner', async () => {
+    await lab.open(spare);
+    behaviours[main] = rateLimited(30);
+    const { failure } = await failureOf((await lab.start(chain(), { patient: true })).ask());
+    assert.equal(failure.nonRetryable, false);
+    assert.ok(Number(failure.nextRetryDelay) >= 30_000, String(failure.nextRetryDelay));
+  });
 
   it('blocks with what the first model failed with when no other can do it either', async () => {
     behaviours[main] = refusals.unauthorized;
     behaviours[spare] = refusals.quotaExhausted;
-    const { failure, detail } = await failureOf((await start(chain())).ask());
+    const { failure, detail } = await failureOf((await lab.start(chain())).ask());
     assert.deepEqual(
       [failure.type, detail?.disposition, failure.nonRetryable],
       ['model-authentication', 'mendable', true],
     );
-    assert.deepEqual([callsOf(main), callsOf(spare)], [1, 1]);
+    assert.deepEqual([lab.callsOf(main), lab.callsOf(spare)], [1, 1]);
   });
 
   it('passes over a model that this worker cannot call', async () => {
     const policy = { standard: { ...model('anthropic:claude'), fallbacks: [compatible(spare)] } };
-    const { result } = await ask(policy);
+    const { result } = await lab.ask(policy);
     assert.deepEqual(result.route?.fallback, { from: 'anthropic:claude', why: 'authentication' });
   });
 
   it('leaves a model alone that failed at another worker, and makes no call of it', async () => {
-    await open(main);
-    const { result } = await ask(chain());
-    assert.equal(callsOf(main), 5);
+    await lab.open(main);
+    const { result } = await lab.ask(chain());
+    assert.equal(lab.callsOf(main), 5);
     assert.deepEqual(result.route?.fallback, { from: `openai-compatible:${main}`, why: 'breaker-open' });
   });
 
+  const notToldOf: readonly (readonly [string, Behaviour])[] = [
+    ['refuses the request', refusals.badRequest],
+    ['limits the rate', rateLimited(0)],
+    ['refuses the key', refusals.unauthorized],
+    [
+      'wrote a call that its provider cannot read',
+      {
+        kind: 'status',
+        status: 400,
+        body: { error: { message: 'Failed to call a function.', code: 'tool_use_failed' } },
+      },
+    ],
+  ];
+  for (const [title, behaviour] of notToldOf) {
+    it(`does not leave a model alone that ${title}`, async () => {
+      const on = lab.worker();
+      behaviours[main] = behaviour;
+      for (let call = 0; call < 6; call += 1)
+        await failureOf((await lab.start({ standard: compatible(main) }, { on })).ask());
+      assert.equal(lab.callsOf(main), 6);
+      const [record] = (await stores.breakers.list()).filter(({ model: id }) => id.endsWith(main));
+      assert.deepEqual([record?.status, record?.failures], ['closed', 0]);
+    });
+  }
+
   it('waits for a model that is left alone when there is no other, and says until when', async () => {
-    await open(main);
-    const { ask: attempt } = await start({ standard: compatible(main) });
+    await lab.open(main);
+    const { ask: attempt } = await lab.start({ standard: compatible(main) });
     const { failure, detail } = await failureOf(attempt());
-    assert.equal(callsOf(main), 5);
+    assert.equal(lab.callsOf(main), 5);
     assert.deepEqual([failure.type, detail?.disposition, failure.nonRetryable], ['model-error', 'transient', false]);
     assert.match(
       failure.message,
@@ -256,36 +244,38 @@ describe('a model call with fallbacks', () => {
   });
 
   it('asks again no later than the run has to say that it is blocked', async () => {
-    await open(main);
+    await lab.open(main);
     const early = await failureOf(
-      (await start({ standard: compatible(main) }, { sinceMs: LIMITS.retryMs - 500 })).ask(),
+      (await lab.start({ standard: compatible(main) }, { sinceMs: LIMITS.retryMs - 500 })).ask(),
     );
     assert.ok(Number(early.failure.nextRetryDelay) <= 500);
-    const late = await failureOf((await start({ standard: compatible(main) }, { sinceMs: LIMITS.retryMs + 1 })).ask());
+    const late = await failureOf(
+      (await lab.start({ standard: compatible(main) }, { sinceMs: LIMITS.retryMs + 1 })).ask(),
+    );
     assert.equal(late.failure.nonRetryable, true);
-    const patient = await start({ standard: compatible(main) }, { sinceMs: LIMITS.retryMs + 1, patient: true });
+    const patient = await lab.start({ standard: compatible(main) }, { sinceMs: LIMITS.retryMs + 1, patient: true });
     const waiting = await failureOf(patient.ask());
     assert.ok(waiting.failure.nonRetryable === false && Number(waiting.failure.nextRetryDelay) > 200);
   });
 
   it('goes on waiting when the model that stands in cannot hold the prompt', async () => {
-    await open(main);
+    await lab.open(main);
     const standard = { ...compatible(main), fallbacks: [compatible(spare, { contextTokensMax: 200 })] };
-    const { failure } = await failureOf((await start({ standard }, { text: 'x'.repeat(5_000) })).ask());
+    const { failure } = await failureOf((await lab.start({ standard }, { text: 'x'.repeat(5_000) })).ask());
     assert.match(failure.message, new RegExp(`${spare} cannot be used for this call \\(too-long\\)`));
-    assert.equal(callsOf(spare), 0);
+    assert.equal(lab.callsOf(spare), 0);
     behaviours[spare] = refusals.contextTooLong;
-    const told = await failureOf((await start(chain())).ask());
+    const told = await failureOf((await lab.start(chain())).ask());
     assert.equal(told.failure.nonRetryable, false);
-    assert.equal(callsOf(spare), 1);
+    assert.equal(lab.callsOf(spare), 1);
   });
 
   it('goes on waiting when the model that stands in is too dear for the run', async () => {
-    await open(main);
+    await lab.open(main);
     const standard = { ...compatible(main), fallbacks: [compatible(spare, { outputTokensMax: 2_000_000 })] };
-    const { failure } = await failureOf((await start({ standard })).ask());
+    const { failure } = await failureOf((await lab.start({ standard })).ask());
     assert.match(failure.message, /\(budget\)/);
-    assert.equal(callsOf(spare), 0);
+    assert.equal(lab.callsOf(spare), 0);
   });
 
   it('reserves and charges at the price of the model that answers', async () => {
@@ -297,7 +287,7 @@ describe('a model call with fallbacks', () => {
       text: 'ok',
       usage: { prompt_tokens: 1_000, completion_tokens: 100 },
     };
-    const { runId } = await ask({ standard }, { on: worker(env) });
+    const { runId } = await lab.ask({ standard }, { on: lab.worker(env) });
     const rows = await stores.db
       .selectFrom('budget_reservations')
       .select(['worst_pico', 'actual_pico', 'state'])
@@ -314,7 +304,7 @@ describe('a model call with fallbacks', () => {
   });
 
   it('prefers a cheaper tier near the cap, and never a dearer one', async () => {
-    const { models } = worker({ OPENAI_API_KEY: 'sk-test', PERDURE_MODEL_CEILING_USD_PER_MTOK: '' });
+    const { models } = lab.worker({ OPENAI_API_KEY: 'sk-test', PERDURE_MODEL_CEILING_USD_PER_MTOK: '' });
     const routeOf = async (policy: ModelPolicy, isNearCap: boolean) => {
       const release = buildRelease(testAgent('routed', { models: policy }), (id) => id);
       const dependencies = { models } as ActivityDependencies;
@@ -335,15 +325,15 @@ describe('a model call with fallbacks', () => {
 
   it('asks the next model when no place comes free, and tries again soon when there is none', async () => {
     behaviours[main] = { kind: 'hang' };
-    const on = worker({}, 1);
+    const on = lab.worker({}, 1);
     // One is at work and one in the queue; both end with the test.
-    for (const _ of [1, 2]) void (await start({ standard: compatible(main) }, { on })).ask().catch(() => undefined);
-    while (callsOf(main) === 0) await sleep(20);
-    const { result } = await ask(chain(), { on });
+    for (const _ of [1, 2]) void (await lab.start({ standard: compatible(main) }, { on })).ask().catch(() => undefined);
+    while (lab.callsOf(main) === 0) await sleep(20);
+    const { result } = await lab.ask(chain(), { on });
     assert.equal(result.route?.fallback?.why, 'busy');
-    const { failure } = await failureOf((await start({ standard: compatible(main) }, { on })).ask());
+    const { failure } = await failureOf((await lab.start({ standard: compatible(main) }, { on })).ask());
     assert.deepEqual([failure.type, failure.nonRetryable], ['model-rate-limited', false]);
     assert.ok(Number(failure.nextRetryDelay) < 5_000);
-    assert.equal(callsOf(main), 1);
+    assert.equal(lab.callsOf(main), 1);
   });
 });

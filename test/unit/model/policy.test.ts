@@ -2,13 +2,21 @@
 // Method: tables of policies, of wires with schemas, and the id of a release as an earlier build has stored it.
 import assert from 'node:assert/strict';
 import { z } from 'zod';
-import { enforcesSchema, isClosed, parametersOf, settingOptions } from '../../../src/activities/model/call-settings.ts';
+import { enforcesSchema, parametersOf, settingOptions } from '../../../src/activities/model/call-settings.ts';
+import { isClosed, sentSchema } from '../../../src/activities/model/output-schema.ts';
 import { whyNext } from '../../../src/activities/model/routing/along-routes.ts';
 import { buildRelease } from '../../../src/activities/release/agent-release.ts';
 import { describeOutput } from '../../../src/authoring/agent-output.ts';
-import { chainOf, type ModelChoice, type ModelPolicy, tierOf } from '../../../src/domain/model/model-policy.ts';
+import {
+  chainOf,
+  type ModelChoice,
+  type ModelPolicy,
+  modelsPerAttempt,
+  tierOf,
+} from '../../../src/domain/model/model-policy.ts';
 import { policyProblem } from '../../../src/domain/model/policy-problem.ts';
 import { releaseId } from '../../../src/domain/release/release.ts';
+import { LIMITS } from '../../../src/domain/run/limits.ts';
 import type { Failure } from '../../../src/activities/failures.ts';
 import { testAgent } from '../../support/workflow/test-agent.ts';
 
@@ -68,6 +76,35 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
     { standard: choice({ providerOptions: { serviceTier: 'flex' } as never }) },
     /one object per provider/,
   ],
+  ['no models', undefined, /^models must name a model for each tier/],
+  ['no standard model', { small: choice() }, /^models\.standard must be there/],
+  [
+    'a member that a choice does not have',
+    { standard: { ...choice(), temprature: 0.2 } },
+    /^models\.standard\.temprature is nothing that a model can be given; there are id, outputTokensMax, /,
+  ],
+  [
+    'a bound under another name',
+    { standard: { id: 'a:b', contextTokensMax: 1_000, maxOutputTokens: 100 } },
+    /^models\.standard\.maxOutputTokens is nothing/,
+  ],
+  [
+    'a model without a bound of its reply',
+    { standard: { id: 'a:b', contextTokensMax: 1_000 } },
+    /^models\.standard\.outputTokensMax must be there/,
+  ],
+  [
+    'a model without a bound of its context',
+    { standard: choice(), strong: { id: 'a:b', outputTokensMax: 100 } },
+    /^models\.strong\.contextTokensMax must be there/,
+  ],
+  [
+    'a fallback that is only a name',
+    { standard: { ...choice(), fallbacks: ['a:b'] } },
+    /^models\.standard\.fallbacks\[0\] must be a model/,
+  ],
+  ['fallbacks that are no list', { standard: { ...choice(), fallbacks: choice() } }, /fallbacks must be a list/],
+  ['a model that is only a name', { standard: 'openai:gpt-5-mini' }, /^models\.standard must be a model/],
   ['no room for a reply', { standard: choice({ outputTokensMax: 0 }) }, /^models\.standard\.outputTokensMax/],
   [
     'a model that stands in for itself',
@@ -129,6 +166,17 @@ describe('a model policy', () => {
       'topK',
       'topP',
     ]);
+  });
+
+  it('says how many models one attempt may ask', () => {
+    const backed = { ...choice(), fallbacks: [choice({ id: 'a:b' }), choice({ id: 'a:c' })] };
+    const policies: readonly ModelPolicy[] = [
+      { standard: choice() },
+      { standard: backed },
+      { standard: choice(), small: choice() },
+      { standard: choice(), strong: backed },
+    ];
+    assert.deepEqual(policies.map(modelsPerAttempt), [1, 3, 2, 4]);
   });
 
   it('answers with the tier that is asked for, used, or standard', () => {
@@ -226,6 +274,42 @@ describe('settings of a call', () => {
     assert.deepEqual([isClosed(Closed.schema), isClosed(Open.schema)], [true, false]);
     assert.equal(isClosed(describeOutput(z.strictObject({ a: z.array(z.object({})) })).schema), false);
   });
+
+  const schemas: readonly (readonly [string, z.ZodType, boolean | null])[] = [
+    ['dates and numbers', z.strictObject({ at: z.iso.date(), n: z.int().max(9), mail: z.email() }), true],
+    ['a union', z.strictObject({ a: z.union([z.string(), z.null()]) }), true],
+    [
+      'objects of several kinds',
+      z.strictObject({
+        a: z.discriminatedUnion('k', [z.strictObject({ k: z.literal('a') }), z.strictObject({ k: z.literal('b') })]),
+      }),
+      false,
+    ],
+    ['an address of the web', z.strictObject({ a: z.url() }), false],
+    ['a pair', z.strictObject({ a: z.tuple([z.string(), z.number()]) }), false],
+    ['any keys', z.strictObject({ a: z.record(z.string(), z.number()) }), false],
+    ['a list', z.array(z.string()), null],
+    ['a word', z.enum(['a', 'b']), null],
+    [
+      'objects of several kinds at the top',
+      z.discriminatedUnion('k', [z.strictObject({ k: z.literal('a') }), z.strictObject({ k: z.literal('b') })]),
+      null,
+    ],
+  ];
+  for (const [title, schema, isStrict] of schemas) {
+    it(`${isStrict === null ? 'send no schema of' : isStrict ? 'enforce' : 'only ask for'} ${title}`, () =>
+      assert.equal(sentSchema(describeOutput(schema).schema)?.isStrict ?? null, isStrict));
+  }
+
+  it('send no pattern that looks ahead, and every other', () => {
+    const { schema } = describeOutput(
+      z.strictObject({ pattern: z.string().regex(/^(?!x)/), b: z.string().regex(/^(?:y)$/) }),
+    );
+    assert.deepEqual(sentSchema(schema)?.schema['properties'], {
+      pattern: { type: 'string' },
+      b: { type: 'string', pattern: '^(?:y)$' },
+    });
+  });
 });
 
 const failure = (rest: Partial<Failure>): Failure => ({
@@ -237,8 +321,9 @@ const failure = (rest: Partial<Failure>): Failure => ({
 });
 
 describe('why another model is asked', () => {
-  const cases: readonly (readonly [string, Partial<Failure>, string | null])[] = [
+  const cases: readonly (readonly [string, Partial<Failure>, string | null, 'stand-in'?])[] = [
     ['a failure of the provider', {}, null],
+    ['trouble of our own that a person mends', { cause: 'infra', disposition: 'mendable' }, null],
     ['a refused key', { cause: 'model-authentication', disposition: 'mendable' }, 'authentication'],
     ['an empty account', { cause: 'model-quota', disposition: 'mendable' }, 'quota'],
     ['a certificate that is refused', { disposition: 'mendable' }, 'unavailable'],
@@ -247,9 +332,19 @@ describe('why another model is asked', () => {
     ['a long limit of the rate', { cause: 'model-rate-limited', retryAfterMs: 60_001 }, 'rate-limited'],
     ['refused content', { cause: 'guardrail-block', disposition: 'final' }, null],
     ['a refused request', { cause: 'validation', disposition: 'final' }, null],
+    ['a request that a stand-in refuses', { cause: 'validation', disposition: 'final' }, 'refused', 'stand-in'],
+    ['content that a stand-in refuses', { cause: 'guardrail-block', disposition: 'final' }, null, 'stand-in'],
     ['a reply that was cut', { disposition: 'final', sent: 'maybe', mend: 'Raise outputTokensMax.' }, null],
   ];
-  for (const [title, given, why] of cases) {
-    it(`${title}: ${why ?? 'none is'}`, () => assert.equal(whyNext(failure(given)), why));
+  for (const [title, given, why, standIn] of cases) {
+    it(`${title}: ${why ?? 'none is'}`, () =>
+      assert.equal(whyNext(failure(given), standIn === undefined, LIMITS.retryMs), why));
   }
+
+  it('what heals by itself, once the run would be blocked: failed, rate-limited', () => {
+    assert.equal(whyNext(failure({}), true, 1), null);
+    assert.equal(whyNext(failure({}), true, 0), 'failed');
+    const limited = failure({ cause: 'model-rate-limited', retryAfterMs: 3_000 });
+    assert.deepEqual([whyNext(limited, true, 3_000), whyNext(limited, true, 2_999)], [null, 'rate-limited']);
+  });
 });

@@ -7,6 +7,7 @@ import { classify, type Failure, toApplicationFailure } from '../../failures.ts'
 import type { Route } from '../prepare-call.ts';
 import { NoPlace } from './bulkheads.ts';
 import type { Routing } from './create-routing.ts';
+import type { AttemptTime } from './attempt-time.ts';
 import { nextRoute, type Passed } from './open-routes.ts';
 import { openPassage, type Passage } from './passage.ts';
 
@@ -20,6 +21,7 @@ const PAUSE_MS_MIN = 200;
 export type RoutedWork<Result> = {
   readonly agent: string;
   readonly isPatient: boolean;
+  readonly time: AttemptTime;
   /** Says why a model cannot be asked for this at all. */
   readonly whyNot?: (route: Route) => FallbackWhy | null;
   readonly with: (route: Route, passage: Passage) => Promise<Result>;
@@ -45,6 +47,8 @@ export async function alongRoutes<Result>(
     if (tried.kind === 'done') return tried.result;
     const next = await nextRoute(models, route, tried.passed);
     if (next.kind === 'none') throw noRouteLeft(next.passed, work.isPatient);
+    const { passed } = next.route.routes;
+    if (!work.time.hasTime() && passed.some(isTrouble)) throw noRouteLeft(passed, work.isPatient);
     route = next.route;
   }
 }
@@ -65,7 +69,7 @@ async function tryRoute<Result>(
   const why = work.whyNot?.(route) ?? null;
   if (why !== null) return pass(why);
   const key = { model: resolved.id, server: resolved.server ?? '' };
-  if (routing === undefined || resolved.simulated) return attempt(route, openPassage(null), work, pass);
+  if (routing === undefined || resolved.simulated) return attempt(route, openPassage(null, work.time), work, pass);
   // Looked at before the queue, so that nobody waits for a place at a model that fails, and again once there is a place.
   const early = await routing.breakers.admit(key);
   if (early.kind === 'refused') return pass(early.why, { waitMs: early.waitMs });
@@ -75,7 +79,7 @@ async function tryRoute<Result>(
       const now = early.permit.isProbe ? early : await routing.breakers.admit(key);
       if (now.kind === 'refused') return pass(now.why, { waitMs: now.waitMs });
       tellFallback(routing, work.agent, route);
-      return attempt(route, openPassage(now.permit), work, pass);
+      return attempt(route, openPassage(now.permit, work.time), work, pass);
     });
   } catch (error) {
     if (error instanceof NoPlace) return pass('busy', { waitMs: BUSY_MS });
@@ -97,7 +101,9 @@ async function attempt<Result>(
     return why === null ? { kind: 'done', result } : pass(why);
   } catch (error) {
     // Only what the model itself failed with may be another model's work; whatever else went wrong would go wrong there too.
-    const why = error === passage.failure() ? whyNext(classify(error)) : null;
+    const isOfModel = error === passage.failure();
+    const untilBlocked = work.isPatient ? Number.NEGATIVE_INFINITY : untilBlockedMs();
+    const why = isOfModel ? whyNext(classify(error), route.routes.isHome, untilBlocked) : null;
     if (why === null) throw error;
     return pass(why, { error });
   } finally {
@@ -106,23 +112,44 @@ async function attempt<Result>(
 }
 
 /**
- * Says why another model may do what this one will not do within the run. A refusal of the content is none: it is a verdict on what was said, and no
- * other provider is asked for a milder one. Neither is a refusal of the request itself.
+ * Says why another model may do what this one will not do within the run. What heals by itself is tried again until the run would have to say that it is
+ * blocked: then another model is better than none. A refusal of the content is no reason: it is a verdict on what was said, and no other provider is
+ * asked for a milder one. Neither is a refusal of the request itself, unless it comes from a model that stands in: what that one does not take the
+ * run's own may.
+ *
+ * @param untilBlocked Milliseconds until the run has to say that it is blocked.
  */
-export function whyNext({ cause, disposition, retryAfterMs, isNotFound }: Failure): FallbackWhy | null {
+export function whyNext(
+  { cause, disposition, retryAfterMs = 0, isNotFound }: Failure,
+  isHome: boolean,
+  untilBlocked: number,
+): FallbackWhy | null {
   if (isNotFound === true) return 'not-found';
-  if (disposition === 'mendable') {
-    if (cause === 'model-authentication') return 'authentication';
-    return cause === 'model-quota' ? 'quota' : 'unavailable';
-  }
-  if (cause === 'model-rate-limited' && (retryAfterMs ?? 0) > LIMITS.retryMs) return 'rate-limited';
-  return null;
+  const isMendable = disposition === 'mendable';
+  if (cause === 'model-authentication') return isMendable ? 'authentication' : null;
+  if (cause === 'model-quota') return isMendable ? 'quota' : null;
+  if (cause === 'model-rate-limited') return untilBlocked < retryAfterMs ? 'rate-limited' : null;
+  if (cause === 'validation') return isHome ? null : 'refused';
+  if (cause !== 'model-error') return null;
+  if (isMendable) return 'unavailable';
+  if (disposition === 'final') return null;
+  return untilBlocked <= 0 ? 'failed' : null;
+}
+
+/** Milliseconds until the run has to say that it is blocked, which it does after a minute. */
+function untilBlockedMs(): number {
+  return activityInfo().scheduledTimestampMs + LIMITS.retryMs - Date.now();
 }
 
 function tellFallback({ onFallback }: Routing, agent: string, { fallback, resolved }: Route): void {
   if (fallback === null) return;
   onFallback(agent, fallback);
   log.info('another model is asked', { problem: `${resolved.id} in place of ${fallback.from} (${fallback.why})` });
+}
+
+/** Tells whether a model may do what it did not do now. One that cannot hold the work never does. */
+function isTrouble({ error, waitMs }: Passed): boolean {
+  return error !== undefined || waitMs !== undefined;
 }
 
 /** Makes the failure of work that no model could do. Where one needs only time, the work waits for it. */
@@ -137,9 +164,9 @@ function noRouteLeft(passed: readonly Passed[], isPatient: boolean): unknown {
 function notYet(passed: readonly Passed[], waitMs: number, isPatient: boolean): ApplicationFailure {
   const message = passed.map((each) => `${each.id} ${sentenceOf(each)}`).join('; ');
   // A run that waits longer than a minute says that it is blocked, so the attempt that says so comes no later than that.
-  const { scheduledTimestampMs } = activityInfo();
-  const untilBlocked = scheduledTimestampMs + LIMITS.retryMs - Date.now();
-  const delay = isPatient || untilBlocked <= 0 ? waitMs : Math.min(waitMs, untilBlocked);
+  const untilBlocked = untilBlockedMs();
+  const worth = Math.max(waitMs, ...passed.map(askedToWaitMs));
+  const delay = isPatient || untilBlocked <= 0 ? worth : Math.min(worth, untilBlocked);
   const isBusy = passed.every(({ why, waitMs: wait }) => wait === undefined || why === 'busy');
   return toApplicationFailure(
     {
@@ -152,6 +179,12 @@ function notYet(passed: readonly Passed[], waitMs: number, isPatient: boolean): 
     },
     { retryable: true },
   );
+}
+
+/** What a provider asks to wait is kept where it is short; for a longer one no other model is made to wait. */
+function askedToWaitMs({ why, error }: Passed): number {
+  const { retryAfterMs = 0 } = why === 'rate-limited' && error !== undefined ? classify(error) : {};
+  return retryAfterMs <= LIMITS.retryMs ? retryAfterMs : 0;
 }
 
 function sentenceOf({ why, waitMs = 0, error }: Passed): string {

@@ -1,4 +1,4 @@
-import { circuitBreaker, CountBreaker, DelegateBackoff, handleAll } from 'cockatiel';
+import { circuitBreaker, CircuitState, CountBreaker, DelegateBackoff, handleAll } from 'cockatiel';
 import type { BreakerStanding } from '../../../domain/model/breaker.ts';
 import type { BreakerChange } from '../../../stores/breakers.ts';
 
@@ -22,8 +22,12 @@ const OPEN_MS_MAX = 60_000;
 
 /** What cockatiel writes of a breaker, as far as it is looked into here. */
 type MachineState = {
-  readonly ownState?: { readonly value: number; readonly attemptNo?: number };
-  readonly breakerState?: { readonly successes: number; readonly failures: number };
+  readonly ownState?: { readonly value: CircuitState; readonly attemptNo?: number };
+  readonly breakerState?: {
+    readonly samples: readonly unknown[];
+    readonly successes: number;
+    readonly failures: number;
+  };
 };
 
 /**
@@ -37,7 +41,7 @@ export async function nextOf({ status, state }: BreakerStanding, told: Told): Pr
   const policy = circuitBreaker(handleAll, {
     breaker: new CountBreaker({ threshold: FAILED_SHARE, size: WINDOW_CALLS, minimumNumberOfCalls: CALLS_MIN }),
     halfOpenAfter: new DelegateBackoff(({ attempt }: { readonly attempt: number }) => openMs(attempt)),
-    ...initialStateOf(state),
+    ...initialStateOf(status, state),
   });
   await policy
     .execute(() => {
@@ -45,8 +49,8 @@ export async function nextOf({ status, state }: BreakerStanding, told: Told): Pr
     })
     .catch(() => undefined);
   const next = policy.toJSON() as MachineState;
-  const { value, attemptNo = 1 } = next.ownState ?? { value: 0 };
-  return { state: next, openMs: value === 0 ? null : openMs(attemptNo) };
+  const { value, attemptNo = 1 } = next.ownState ?? { value: CircuitState.Closed };
+  return { state: next, openMs: value === CircuitState.Closed ? null : openMs(attemptNo) };
 }
 
 /** Tells whether all calls that a breaker remembers were answered: one more changes nothing, so a model that works costs no writes. */
@@ -60,9 +64,17 @@ export function openMs(times: number): number {
   return Math.min(OPEN_MS_MAX, OPEN_MS * 2 ** Math.min(times - 1, 10));
 }
 
-/** An open breaker is only asked once its time is over, so cockatiel must think so too, whatever this machine's clock says. */
-function initialStateOf(state: object | null): { readonly initialState?: unknown } {
+/**
+ * An open breaker is only asked once its time is over, so cockatiel must think so too, whatever this machine's clock says. What another version has
+ * written of the newest calls is forgotten; that the breaker is open is the row's to say.
+ */
+function initialStateOf(status: BreakerStanding['status'], state: object | null): { readonly initialState?: unknown } {
   const { ownState, breakerState } = (state ?? {}) as MachineState;
-  if (ownState === undefined) return {};
-  return { initialState: { ownState: ownState.value === 0 ? ownState : { ...ownState, openedAt: 0 }, breakerState } };
+  const isKnown = Array.isArray(breakerState?.samples) && breakerState.samples.length === WINDOW_CALLS;
+  const calls = isKnown ? { breakerState } : {};
+  if (status === 'open') {
+    const attemptNo = Number.isSafeInteger(ownState?.attemptNo) ? ownState?.attemptNo : 1;
+    return { initialState: { ownState: { value: CircuitState.Open, openedAt: 0, attemptNo }, ...calls } };
+  }
+  return isKnown ? { initialState: { ownState: { value: CircuitState.Closed }, ...calls } } : {};
 }

@@ -32,7 +32,10 @@ export type Routes = {
 export async function openRoutes(models: Models, candidates: readonly Candidate[]): Promise<Route> {
   const home = candidates.find(({ isHome }) => isHome) ?? candidates[0];
   if (home === undefined) throw new Error('a tier has at least one model');
-  const found = await openNext(models, { home: home.choice, left: candidates, passed: [] });
+  // What the configuration puts in the place of several models is still one, and is asked once.
+  const ids = candidates.map(({ choice }) => choice.id);
+  const left = candidates.filter(({ choice }, index) => ids.indexOf(choice.id) === index);
+  const found = await openNext(models, { home: home.choice, left, passed: [] });
   if (found.kind === 'found') return found.route;
   throw (found.passed.find(({ isHome }) => isHome) ?? found.passed[0])?.error;
 }

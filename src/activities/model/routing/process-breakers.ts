@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { BreakerKey, BreakerStanding } from '../../../domain/model/breaker.ts';
-import type { Breakers } from '../../../stores/breakers.ts';
+import type { Breakers, EndedCall } from '../../../stores/breakers.ts';
 import { isFlawless, nextOf, type Told } from './breaker-machine.ts';
 
 /** What is known of a breaker is looked up again after this, so that workers agree within a second. */
@@ -58,13 +58,20 @@ export function createProcessBreakers(
     const { standing } = found;
     return { ...standing, waitMs: standing.waitMs - age, probeMs: standing.probeMs - age };
   };
-  const tell: Tell = async (key, probe, told) => {
-    const found = known.get(nameOf(key))?.standing;
-    if (probe === null && told === 'answered' && found?.status === 'closed' && isFlawless(found.state)) return;
-    const { before, after } = await store.change(key, probe, (standing) => nextOf(standing, told));
+  const change = async (key: BreakerKey, call: EndedCall, told: Told): Promise<void> => {
+    const { before, after } = await store.change(key, call, (standing) => nextOf(standing, told));
     learn(key, after);
     if (before.status !== after.status) onBreaker(key.model, after.status);
   };
+  const inTurn = oneAtATime();
+  const tell: Tell = async (key, probe, told, admittedAt) =>
+    inTurn(nameOf(key), async () => {
+      const found = known.get(nameOf(key))?.standing;
+      // Nothing changes: the model answers as it always did, or others have found out that it does not.
+      if (probe === null && told === 'answered' && found?.status === 'closed' && isFlawless(found.state)) return;
+      if (probe === null && found?.status === 'open') return;
+      await change(key, { probe, ageMs: performance.now() - admittedAt }, told);
+    });
   return {
     admit: async (key) => {
       const standing = await look(key);
@@ -83,15 +90,28 @@ export function createProcessBreakers(
   };
 }
 
+/** Does what concerns one breaker one after the other: calls that end together would take the process's connections to wait for each other. */
+function oneAtATime(): (name: string, work: () => Promise<void>) => Promise<void> {
+  const last = new Map<string, Promise<void>>();
+  return async (name, work) => {
+    const done = (last.get(name) ?? Promise.resolve()).then(work, work);
+    last.set(name, done);
+    return done.finally(() => {
+      if (last.get(name) === done) last.delete(name);
+    });
+  };
+}
+
 /** Neither an id nor a host has a space. */
 function nameOf({ model, server }: BreakerKey): string {
   return `${model} ${server}`;
 }
 
-type Tell = (key: BreakerKey, probe: string | null, told: Told) => Promise<void>;
+type Tell = (key: BreakerKey, probe: string | null, told: Told, admittedAt: number) => Promise<void>;
 
 function plainPermit(key: BreakerKey, tell: Tell): Permit {
-  return { isProbe: false, tell: (told) => tell(key, null, told), giveBack: async () => undefined };
+  const admittedAt = performance.now();
+  return { isProbe: false, tell: (told) => tell(key, null, told, admittedAt), giveBack: async () => undefined };
 }
 
 type Probe = { readonly key: BreakerKey; readonly probe: string; readonly leaseMs: number };
@@ -113,7 +133,7 @@ function probePermit(store: Breakers, { key, probe, leaseMs }: Probe, tell: Tell
   return {
     isProbe: true,
     tell: async (told) => {
-      if (!end()) await tell(key, probe, told);
+      if (!end()) await tell(key, probe, told, performance.now());
     },
     giveBack: async () => {
       if (!end()) await store.releaseProbe(key, probe);

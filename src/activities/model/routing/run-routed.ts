@@ -1,20 +1,19 @@
 import { attachmentKind, withoutData } from '../../../domain/model/attachment.ts';
 import { canonicalJson, utf8Bytes } from '../../../domain/json.ts';
 import { isTooLongForCertain } from '../../../domain/memory/context-room.ts';
-import type { FallbackWhy, RouteTaken } from '../../../domain/model/model-policy.ts';
+import { type FallbackWhy, modelsPerAttempt, type RouteTaken } from '../../../domain/model/model-policy.ts';
 import type { CallModelInput } from '../../../domain/run/activity-inputs.ts';
 import type { ModelResult } from '../../../domain/run/results.ts';
 import type { ActivityDependencies } from '../../dependencies.ts';
 import { runActivity } from '../../run-activity.ts';
 import { type Call, prepareCall, type Route } from '../prepare-call.ts';
 import { alongRoutes } from './along-routes.ts';
+import { attemptTime } from './attempt-time.ts';
 import type { Passage } from './passage.ts';
 
 /** A call on its way to one model. */
 export type RoutedCall = Call & {
   readonly passage: Passage;
-  /** When the attempt began, on the monotonic clock: a model that comes later in the chain has less time. */
-  readonly begunAt: number;
 };
 
 /** Prepares a turn's model call, and makes it with the first model of the chain that can answer. */
@@ -29,17 +28,26 @@ export async function runRouted(
     return alongRoutes(dependencies, call, {
       agent: call.facts.agent,
       isPatient: call.isPatient,
+      time: attemptTime(begunAt, modelsPerAttempt(call.release.models)),
       whyNot: (route) => whyNot(call, route, input),
-      with: (route, passage) => work({ ...call, ...route, passage, begunAt }),
+      with: (route, passage) => work({ ...call, ...route, passage }),
       whyNotResult,
     });
   });
 }
 
 /** Says which model a call goes to, as results and rows have it. */
-export function routeTaken({ tier, resolved, fallback }: Pick<Route, 'tier' | 'resolved' | 'fallback'>): RouteTaken {
-  return { tier, id: resolved.id, ...(fallback === null ? {} : { fallback }) };
+export function routeTaken({ tier, resolved, fallback, routes }: Taken): RouteTaken {
+  const passed = (routes?.passed ?? []).map(({ id: from, why }) => ({ from, why }));
+  return {
+    tier,
+    id: resolved.id,
+    ...(fallback === null ? {} : { fallback }),
+    ...(passed.length < 2 ? {} : { passed }),
+  };
 }
+
+type Taken = Pick<Route, 'tier' | 'resolved' | 'fallback'> & Partial<Pick<Route, 'routes'>>;
 
 /** The model that a release uses was held against the run's files when they came; every other is here. */
 function whyNot({ parts }: Call, { choice, routes }: Route, { tier }: CallModelInput): FallbackWhy | null {
