@@ -168,13 +168,17 @@ function fromModel(error: unknown, provider: ProviderContext): Failure {
     const message = safeMessage(`${provider.id} cannot be sent this request (${name})${said}`);
     return { cause: 'validation', disposition: 'final', message, sent: 'no' };
   }
-  const what = name === 'AbortError' || name === 'TimeoutError' ? 'took too long or was stopped' : `failed (${name})`;
   return {
     cause: 'model-error',
     disposition: 'transient',
-    message: `The call of ${provider.id} ${what}`,
+    message: `The call of ${provider.id} ${howItFailed(name)}`,
     sent: 'maybe',
   };
+}
+
+function howItFailed(name: string): string {
+  if (name === 'TimeoutError') return 'took longer than a call may (PERDURE_MODEL_TIMEOUT_MS)';
+  return name === 'AbortError' ? 'was stopped' : `failed (${name})`;
 }
 
 function fromApiCall(error: APICallError, provider: ProviderContext): Failure {

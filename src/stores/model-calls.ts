@@ -66,7 +66,8 @@ export function createModelCalls(
 
   async function settleOne(call: OverCall): Promise<Settled> {
     const settled = thrown(await settle(call));
-    onClosed({ ...call.attempt.observation, ...call.closed, chargedPico: settled.chargedPico });
+    const { chargedPico, overPico } = settled;
+    onClosed({ ...call.attempt.observation, ...call.closed, chargedPico, overPico });
     return settled;
   }
 

@@ -42,6 +42,8 @@ export type ClosedAttempt = OpenObservation &
   ClosedObservation & {
     /** What was charged for it just now, in pico-dollars. */
     readonly chargedPico: bigint;
+    /** How much of that is above what was reserved. */
+    readonly overPico: bigint;
   };
 
 /** Hears of each attempt once its close is committed. */
@@ -52,7 +54,7 @@ export function createObservations(db: Db, onClosed: OnAttemptClosed) {
   return {
     close: async (open: OpenObservation, closed: ClosedObservation): Promise<void> => {
       await closeObservation(db, open, closed);
-      onClosed({ ...open, ...closed, chargedPico: 0n });
+      onClosed({ ...open, ...closed, chargedPico: 0n, overPico: 0n });
     },
   };
 }

@@ -22,8 +22,10 @@ export type Settled = {
   readonly reply: StoredReply | null;
   readonly ref: string | null;
   readonly total: RunTotal;
-  /** What this attempt charged; nothing where it was settled before. */
+  /** What this attempt charged, in pico-dollars; nothing where it was settled before. */
   readonly chargedPico: bigint;
+  /** How much of that is above what was reserved for it. */
+  readonly overPico: bigint;
 };
 
 /**
@@ -67,11 +69,14 @@ export async function settleCalls(
   const settled = calls.map(({ tenant, attempt: { runId, turn, reservationId }, reply, summary }): Settled | Error => {
     const balance = runs.get(keyOf({ tenant, runId }));
     if (balance === undefined) return accountMissing(runId);
+    const charge = charged.find((each) => each.tenant === tenant && each.id === reservationId);
+    const { costPico: chargedPico, worstPico } = charge ?? { costPico: 0n, worstPico: 0n };
     return {
       reply: reply === null ? null : (replies.get(turnKeyOf({ tenant, runId, turn })) ?? null),
       ref: summary === null ? null : (summaries.get(`${keyOf({ tenant, runId })} ${summary.key}`) ?? summary.ref),
       total: totalOf(balance),
-      chargedPico: charged.find((each) => each.tenant === tenant && each.id === reservationId)?.costPico ?? 0n,
+      chargedPico,
+      overPico: chargedPico > worstPico ? chargedPico - worstPico : 0n,
     };
   });
   return { settled, warnings };

@@ -28,7 +28,7 @@ import { keepHouse } from './keep-house.ts';
 import { readModelLimits } from './model-limits.ts';
 import { observeActivities } from './observe-activities.ts';
 import { observeProcess, type ObservedProcess } from './metrics/observe-process.ts';
-import { reportBudgets } from './report-budgets.ts';
+import { reportBudgets, reportCharges } from './report-budgets.ts';
 import { reportUnknownPrices, warnOfStalePrices } from './report-prices.ts';
 import { startStreamThread } from './start-stream-thread.ts';
 import { taskFailpoint } from './task-failpoint.ts';
@@ -179,7 +179,7 @@ function createDependencies(
   );
   const stores = createStores(db, {
     failpoint,
-    onAttemptClosed,
+    onAttemptClosed: reportCharges(logger, onAttemptClosed),
     onBudgetWarned: reportBudgets(logger, onBudgetWarned),
   });
   return {

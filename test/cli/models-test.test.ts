@@ -87,7 +87,12 @@ describe('perdure models test', () => {
     assert.deepEqual(
       trials.map(({ reachable, authenticated, error }) => [reachable, authenticated, error?.cause, error?.mend]),
       [
-        [true, false, 'model-authentication', 'Set MISTRAL_API_KEY to a key that may use this model.'],
+        [
+          true,
+          false,
+          'model-authentication',
+          'Set MISTRAL_API_KEY, or the file that MISTRAL_API_KEY_FILE names, to a key that may use this model.',
+        ],
         [null, null, 'model-authentication', 'Set XAI_API_KEY, or XAI_API_KEY_FILE to a file that holds it.'],
       ],
     );

@@ -200,7 +200,10 @@ function keyRefused({ keyName }: ProviderContext): Verdict {
     cause: 'model-authentication',
     disposition: 'mendable',
     says: 'refused the key',
-    mend: keyName === null ? 'Check the key of the model.' : `Set ${keyName} to a key that may use this model.`,
+    mend:
+      keyName === null
+        ? 'Check the key of the model.'
+        : `Set ${keyName}, or the file that ${keyName}_FILE names, to a key that may use this model.`,
     isFree: true,
   };
 }

@@ -45,6 +45,11 @@ export const METRICS = {
     help: 'US dollars charged to runs for model calls, as they are settled.',
     labels: ['agent', 'model', 'simulated'],
   },
+  perdure_model_cost_over_reserved_usd_total: {
+    type: 'counter',
+    help: 'US dollars of it that a call cost above what was reserved for it, which no call should.',
+    labels: ['agent', 'model'],
+  },
   perdure_model_prices_unknown_total: {
     type: 'counter',
     help: 'Calls to models whose price nobody knows. Without a ceiling they are refused.',

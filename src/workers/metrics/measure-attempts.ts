@@ -33,6 +33,10 @@ export function measureAttempt(metrics: Metrics, attempt: ClosedAttempt): void {
       Number(attempt.chargedPico) / PICO_PER_USD,
     );
   }
+  if (attempt.overPico > 0n) {
+    const over = Number(attempt.overPico) / PICO_PER_USD;
+    metrics.count('perdure_model_cost_over_reserved_usd_total', { agent, model: name }, over);
+  }
 }
 
 /** For a graph a float will do; what is charged is exact in the rows. */

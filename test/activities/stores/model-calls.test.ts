@@ -3,6 +3,12 @@
 import assert from 'node:assert/strict';
 import type { StoredReply } from '../../../src/stores/database.ts';
 import type { ModelAttempt, Reserved } from '../../../src/stores/model-calls.ts';
+import { createLogger } from '../../../src/runtime/logger.ts';
+import { createStores } from '../../../src/stores/stores.ts';
+import { createMetrics } from '../../../src/workers/metrics/create-metrics.ts';
+import { measureAttempt } from '../../../src/workers/metrics/measure-attempts.ts';
+import { reportCharges } from '../../../src/workers/report-budgets.ts';
+import { parseExposition } from '../../support/observe/exposition.ts';
 import { admitRun, newObservation, openTestStores, randomId, type TestStores } from './support.ts';
 
 const WORST_PICO = 100n;
@@ -158,6 +164,33 @@ describe('model calls', () => {
     const attempt = open(await reserve(run, 1));
     await Promise.all([settle(attempt, 7n), settle(attempt, 7n), settle(attempt, 7n)]);
     assert.deepEqual(await account(run), { spent: 7n, held: 0n, heldTokens: 0 });
+  });
+
+  it('charges in full what cost more than was reserved, and says so', async () => {
+    const run = await admit();
+    const metrics = createMetrics();
+    const logger = createLogger('fatal');
+    const lines: unknown[][] = [];
+    logger.warn = (...told: unknown[]) => void lines.push(told);
+    const onAttemptClosed = reportCharges(logger, (each) => measureAttempt(metrics, each));
+    const { modelCalls } = createStores(stores.db, { onAttemptClosed });
+    const attempt = open(await reserve(run, 1));
+    const charge = { kind: 'settled', costPico: WORST_PICO + 7n, tokens: 1 } as const;
+    await modelCalls.settle(stores.tenant, attempt, charge, { outcome: 'replied' }, REPLY);
+    assert.deepEqual(await account(run), { spent: 107n, held: 0n, heldTokens: 0 });
+    const { agent, name } = attempt.observation;
+    const problem = `${name} charged 0.000000000107 USD, 0.000000000007 USD more than was reserved`;
+    assert.deepEqual(lines, [[{ agent, problem }, 'a call cost more than was reserved']]);
+    const { sum } = parseExposition(await metrics.expose());
+    assert.equal(sum('perdure_model_cost_over_reserved_usd_total', { agent, model: name }), 7e-12);
+    await modelCalls.settle(
+      stores.tenant,
+      open(await reserve(run, 2)),
+      { ...charge, costPico: WORST_PICO },
+      { outcome: 'replied' },
+      REPLY,
+    );
+    assert.equal(lines.length, 1);
   });
 
   it('releases a call that was free, and counts only the others', async () => {

@@ -114,7 +114,10 @@ const TABLE: readonly Row[] = [
   [
     '401',
     said(401, 'Incorrect API key provided: sk-abcdef0123456789', 'invalid_api_key'),
-    { ...locked, mend: 'Set OPENAI_API_KEY to a key that may use this model.' },
+    {
+      ...locked,
+      mend: 'Set OPENAI_API_KEY, or the file that OPENAI_API_KEY_FILE names, to a key that may use this model.',
+    },
   ],
   ['403', said(403, 'Country not supported', 'unsupported_country'), locked],
   [
@@ -368,7 +371,10 @@ describe('toApplicationFailure', () => {
     const locked401 = toApplicationFailure(classify(called(said(401, 'no'))), { retryable: false });
     assert.equal(locked401.nonRetryable, true);
     assert.deepEqual(locked401.details, [
-      { disposition: 'mendable', mend: 'Set OPENAI_API_KEY to a key that may use this model.' },
+      {
+        disposition: 'mendable',
+        mend: 'Set OPENAI_API_KEY, or the file that OPENAI_API_KEY_FILE names, to a key that may use this model.',
+      },
     ]);
   });
 
