@@ -33,7 +33,7 @@ export async function followToEnd(
     reader,
     signal,
     ...(isJson ? { onProgress: (progress) => progress.kind !== 'ended' && printJson(cli)(progress) } : {}),
-    ...(words === null ? {} : { isLive: true }),
+    ...(words === null ? {} : { hasSpoken: live.hasSpoken }),
   });
   await words;
   interrupt.forget();

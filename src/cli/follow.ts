@@ -1,4 +1,5 @@
 import type { RunHandle, RunProgress, RunReader } from '../client/index.ts';
+import type { TimelineEntry } from '../domain/schemas/run-records.ts';
 import type { RunEnd } from '../domain/run/run-end.ts';
 import type { Cli } from './cli.ts';
 import { formatBlocked, formatDeferredCall, formatPendingApproval, formatUnknownEffect } from './format/run.ts';
@@ -12,22 +13,24 @@ export type FollowTools = {
   readonly reader: RunReader;
   /** Ends following; the run goes on. */
   readonly signal?: AbortSignal;
-  /** Set where the run's words are told already. */
-  readonly isLive?: true;
+  /** Set where the run's words are told already: says whether those of a turn have begun. */
+  readonly hasSpoken?: (turn: number) => boolean;
   /** Gets every piece of progress, for output that a program reads. */
   readonly onProgress?: (progress: RunProgress) => void;
 };
 
 /** Tells on stderr what a run does until it ends. Gives its end, or null when following was called off. */
 export async function followToTerminal(handle: RunHandle, tools: FollowTools): Promise<RunEnd | null> {
-  const { cli, signal, onProgress } = tools;
+  const { cli, signal, onProgress, hasSpoken } = tools;
   const startedMs = Date.now();
+  // Words overtake the row of their call: that it is at work would only stand in the middle of its sentence.
+  const isHeard = ({ kind, turn }: TimelineEntry): boolean => kind === 'model' && hasSpoken?.(turn) === true;
   const say = (text: string): void => cli.say(`${formatDuration(Date.now() - startedMs).padStart(8)}  ${text}`);
   for await (const progress of handle.follow(signal === undefined ? {} : { signal })) {
     onProgress?.(progress);
     switch (progress.kind) {
       case 'began':
-        if (progress.entry.outcome === 'open') say(formatEntry(progress.entry));
+        if (progress.entry.outcome === 'open' && !isHeard(progress.entry)) say(formatEntry(progress.entry));
         break;
       case 'finished':
         say(formatEntry(progress.entry));
@@ -44,7 +47,7 @@ export async function followToTerminal(handle: RunHandle, tools: FollowTools): P
 
 async function describePhase(
   handle: RunHandle,
-  { reader, isLive }: FollowTools,
+  { reader, hasSpoken }: FollowTools,
   { phase, blocked }: RunProgress & { kind: 'phase' },
 ): Promise<string> {
   if (blocked !== null) return formatBlocked(handle.id, blocked);
@@ -60,7 +63,7 @@ async function describePhase(
   if (question === undefined && deferred.length > 0) return deferred.map(formatDeferredCall).join('\n');
   const topUp = question === undefined ? await topUpWait({ id: handle.id, isHeard: heard !== null }, reader) : null;
   if (topUp !== null) return topUp;
-  const last = isLive === true ? 'waits for a person' : null;
+  const last = hasSpoken === undefined ? null : 'waits for a person';
   const words = question === undefined ? (last ?? (await lastWords(handle))) : `asks: ${oneLine(question)}`;
   return `${words}\n  ${spellCommand(`run send ${handle.id} "your answer"`)}`;
 }

@@ -7,6 +7,8 @@ export type LiveText = {
   /** The command's own output, which begins on a line of its own. */
   readonly cli: Cli;
   readonly tell: (progress: StreamProgress) => void;
+  /** Tells whether words of a turn have come. */
+  readonly hasSpoken: (turn: number) => boolean;
   /** Sees to it that the answer of a turn stands there whole, and once. What is still told of this turn adds nothing. */
   readonly settle: (answer: string, turn: number) => void;
 };
@@ -19,6 +21,7 @@ export function createLiveText(cli: Cli): LiveText {
   let isMidLine = false;
   let last: string | null = null;
   let settledTurn = 0;
+  let spokenTurn = 0;
 
   const breakLine = (): void => {
     if (isMidLine) write?.('\n');
@@ -49,12 +52,14 @@ export function createLiveText(cli: Cli): LiveText {
     switch (progress.kind) {
       case 'delta':
         if (progress.of !== 'text') return;
+        spokenTurn = progress.position.turn;
         partial += progress.text;
         put(progress.text);
         return;
       case 'reset':
         if (partial !== '') own.say('  (that was broken off; it begins anew)');
         forget();
+        spokenTurn = 0;
         return;
       case 'gap':
         isWhole = false;
@@ -66,6 +71,7 @@ export function createLiveText(cli: Cli): LiveText {
   return {
     cli: own,
     tell: write === undefined ? () => undefined : tell,
+    hasSpoken: (turn) => turn <= spokenTurn,
     settle: (answer, turn) => {
       if (partial !== '') complete(answer);
       else if (last?.endsWith(answer) !== true) own.print(plain(answer));

@@ -83,6 +83,18 @@ describe('live text', () => {
     });
   }
 
+  it('says whose words have come, until they are broken off', () => {
+    const live = createLiveText(terminal().cli);
+    const heard = (): readonly boolean[] => [1, 2, 3].map((turn) => live.hasSpoken(turn));
+    assert.deepEqual(heard(), [false, false, false]);
+    live.tell(thought('hm'));
+    assert.deepEqual(heard(), [false, false, false]);
+    live.tell(said('a', 2));
+    assert.deepEqual(heard(), [true, true, false]);
+    live.tell({ ...reset, position: place(2) });
+    assert.deepEqual(heard(), [false, false, false]);
+  });
+
   describe('of a run', function () {
     this.timeout(60_000);
     const story = 'It came back, and nobody had to wait.';
