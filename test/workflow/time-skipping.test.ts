@@ -2,7 +2,6 @@
 // Method: Temporal's test server, which skips the time in which nothing happens; activities work on the real PostgreSQL. Each test has a
 // server of its own, because a skipped clock would not agree with the database's in the next one.
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { z } from 'zod';
 import { scripted } from '../../src/activities/model/scripted-model.ts';
@@ -70,8 +69,6 @@ describe('a wait of days', function () {
   });
   afterEach(async () => {
     await platform.close();
-    // The environment's own client retries calls from timers; one that fires on a closed connection ends the process.
-    await sleep(500);
     await environment.teardown();
   });
 

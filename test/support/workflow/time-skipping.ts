@@ -3,10 +3,12 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync,
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { ConnectionOptions } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { cacheDirectory } from '../../../src/cli/dev-stack/cache-directory.ts';
 import { requiredSearchAttributes, typeNumber } from '../../../src/cli/dev-stack/register-search-attributes.ts';
 import { createLogger } from '../../../src/runtime/logger.ts';
+import { retryUntilClosed } from '../../../src/runtime/retry-until-closed.ts';
 import { installRuntime } from '../../../src/workers/install-runtime.ts';
 
 const VERSION = '1.40.0';
@@ -18,6 +20,15 @@ const DOWNLOAD_MS = 10_000;
 const WHEEL_MS = 120_000;
 
 const run = promisify(execFile);
+
+/** A call that waits to be tried again must not end the process when the environment closes its connection. */
+const CLOSES_QUIETLY = {
+  name: 'closes-quietly',
+  configureConnection: (options: ConnectionOptions): ConnectionOptions => ({
+    ...options,
+    interceptors: [retryUntilClosed()],
+  }),
+};
 
 /**
  * Starts Temporal's time-skipping test server, another implementation than the real one. Its binary is the first of: `PERDURE_TEST_SERVER`, our
@@ -61,12 +72,13 @@ async function createEnvironment(): Promise<TestWorkflowEnvironment> {
 }
 
 async function startAt(path: string): Promise<TestWorkflowEnvironment> {
-  return TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } });
+  const executable = { type: 'existing-path', path } as const;
+  return TestWorkflowEnvironment.createTimeSkipping({ server: { executable }, plugins: [CLOSES_QUIETLY] });
 }
 
 async function startDownloaded(downloadDir: string): Promise<TestWorkflowEnvironment> {
   const executable = { type: 'cached-download', downloadDir, version: `v${VERSION}` } as const;
-  return TestWorkflowEnvironment.createTimeSkipping({ server: { executable } });
+  return TestWorkflowEnvironment.createTimeSkipping({ server: { executable }, plugins: [CLOSES_QUIETLY] });
 }
 
 async function withinLimit(starting: Promise<TestWorkflowEnvironment>): Promise<TestWorkflowEnvironment> {
