@@ -28,6 +28,7 @@ import { keepHouse } from './keep-house.ts';
 import { readModelLimits } from './model-limits.ts';
 import { observeActivities } from './observe-activities.ts';
 import { observeProcess, type ObservedProcess } from './metrics/observe-process.ts';
+import { reconcileHeld } from './reconcile-held.ts';
 import { reportBudgets, reportCharges } from './report-budgets.ts';
 import { reportUnknownPrices, warnOfStalePrices } from './report-prices.ts';
 import { startStreamThread } from './start-stream-thread.ts';
@@ -94,11 +95,13 @@ export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
     );
   }
   const house = config.roles.includes('ops') ? keepHouse(db, logger) : null;
+  const reconciling = config.roles.includes('models') ? reconcileHeld(dependencies, logger) : null;
   const watched = { db, connection, namespace: temporal.namespace, queuePrefix };
   observed.begin(watched, workers, { watches: config.roles.includes('ops'), sdkPort });
   const stop = Promise.withResolvers<void>();
   const finished = runAll(workers, stop.promise, async () => {
     house?.stop();
+    await reconciling?.stop();
     priceWatch.stop();
     await observed.close();
     await dependencies.streams?.close();
