@@ -240,7 +240,8 @@ describe('a model call with fallbacks', () => {
       new RegExp(`openai-compatible:${main} failed too often and is left alone until [0-9:]{8} UTC`),
     );
     const delay = Number(failure.nextRetryDelay);
-    assert.ok(delay > 200 && delay <= 5_000, `waits ${delay} ms`);
+    // The breaker opens for 5 s, and a tenth of it is added at most.
+    assert.ok(delay > 200 && delay <= 5_500, `waits ${delay} ms`);
   });
 
   it('asks again no later than the run has to say that it is blocked', async () => {

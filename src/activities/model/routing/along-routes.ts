@@ -14,6 +14,9 @@ import { openPassage, type Passage } from './passage.ts';
 /** Milliseconds after which a call that found no place asks again. */
 const BUSY_MS = 1_500;
 
+/** Share of a wait by which it is longer at most: runs that wait for the same model must not all come back in the same moment. */
+const JITTER = 0.1;
+
 /** The shortest pause before another attempt, in milliseconds. */
 const PAUSE_MS_MIN = 200;
 
@@ -165,7 +168,7 @@ function notYet(passed: readonly Passed[], waitMs: number, isPatient: boolean): 
   const message = passed.map((each) => `${each.id} ${sentenceOf(each)}`).join('; ');
   // A run that waits longer than a minute says that it is blocked, so the attempt that says so comes no later than that.
   const untilBlocked = untilBlockedMs();
-  const worth = Math.max(waitMs, ...passed.map(askedToWaitMs));
+  const worth = Math.max(waitMs, ...passed.map(askedToWaitMs)) * (1 + JITTER * Math.random());
   const delay = isPatient || untilBlocked <= 0 ? worth : Math.min(worth, untilBlocked);
   const isBusy = passed.every(({ why, waitMs: wait }) => wait === undefined || why === 'busy');
   return toApplicationFailure(
