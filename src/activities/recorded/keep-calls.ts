@@ -13,7 +13,7 @@ import type { Kept, RecordingLine } from './recording.ts';
  * it fail as they did.
  *
  * @returns the lines of the recording, the first one first.
- * @throws TypeError for a run that called no model, or whose transcript was compacted: what a summariser was asked is not kept.
+ * @throws TypeError for a run that called no model.
  */
 export function keepCalls(
   run: string,
@@ -22,11 +22,6 @@ export function keepCalls(
   masks: Readonly<Record<string, RegExp>>,
 ): readonly RecordingLine[] {
   if (calls.length === 0) throw new TypeError(`run ${run} called no model`);
-  if (calls.some(({ kind }) => kind === 'compact')) {
-    throw new TypeError(
-      `run ${run} was compacted, and what its summaries were made from is not kept; record such a run while it runs, with PERDURE_RECORD_MODELS`,
-    );
-  }
   const kinds = [...MASK_KINDS, ...kindsOf(masks)];
   const lines = calls.flatMap((call): Kept[] => {
     // A call that a person cancelled has no reply, and nobody asks for it again.
@@ -39,15 +34,17 @@ export function keepCalls(
 
 function toLine(call: KeptCall, release: Release | undefined, kinds: readonly MaskKind[]): Kept {
   const { turn, name, kept, usage } = call;
-  const isReplied = call.outcome === 'replied';
+  const isReplied = call.outcome === 'replied' || call.outcome === 'summarised';
   const masker = createMasker(kinds);
   const mask = <Value>(value: Value): Value => maskRequest(plain(value), masker) as Value;
+  // A prompt that was refused for its length is not the one that was answered in the end.
+  const asked = call.cause === 'validation' ? null : (kept?.asked ?? null);
   const request =
-    kept === null || release === undefined
+    asked === null || release === undefined
       ? null
       : mask({
           instructions: withOutputContract(release.instructions, release.output),
-          parts: uniqueCallIds(kept.asked),
+          parts: uniqueCallIds(asked),
           tools: release.tools.map(({ name: tool, description, inputSchema }) => ({
             name: tool,
             description,

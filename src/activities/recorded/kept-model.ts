@@ -99,6 +99,7 @@ const PROBLEMS: readonly (readonly [RegExp, ReplyProblem])[] = [
   [/without a proper stop reason/, 'other'],
   [/larger than a reply can be/, 'too-large'],
   [/stopped its reply for its content/, 'content-filter'],
+  [/ended where the model's context is full/, 'context-full'],
 ];
 
 /** Statuses that mean the cause again when they are classified. */
@@ -118,7 +119,8 @@ function failureOf({ failure, usage }: Kept, modelId: string): Error {
   }
   const statusCode = STATUSES[cause] ?? (charge === 'released' ? 503 : null);
   if (statusCode !== null) {
-    const responseBody = JSON.stringify({ error: { message: 'as recorded' } });
+    const code = /cannot hold a prompt of this length/.test(message) ? { code: 'context_length_exceeded' } : {};
+    const responseBody = JSON.stringify({ error: { ...code, message: 'as recorded' } });
     return new APICallError({
       message: 'as recorded',
       url: 'recorded:',

@@ -81,10 +81,14 @@ export function recorded(text: string, { mask = {}, latency = 'none' }: PlayerOp
         played.problems.push(`turn ${turn}: ${quoted}`);
         throw new ScriptError(`The recording of ${recording.run} was left in turn ${turn}: ${what}`);
       };
-      const skipped = [...turns].find(([each, { length }]) => each < turn && (done.get(each) ?? 0) < length);
-      if (skipped !== undefined && done.size > 0) refuse(unusedIn(skipped, done));
       const number = done.get(turn) ?? 0;
       const exchange = turns.get(turn)?.[number];
+      // A prompt that is refused for its length is compacted as one of the turn before: what was recorded later is not skipped yet.
+      const earlier = exchange === undefined ? recording.exchanges : before(recording.exchanges, exchange);
+      const skipped = [...Map.groupBy(earlier, (each) => each.turn)].find(
+        ([each, { length }]) => each < turn && (done.get(each) ?? 0) < length,
+      );
+      if (skipped !== undefined && done.size > 0) refuse(unusedIn(skipped, done));
       if (exchange === undefined) return refuse(`call ${number + 1} of this turn is not recorded${torn(recording)}`);
       played.used.set(turn, Math.max(number + 1, played.used.get(turn) ?? 0));
       if (exchange.model !== model) refuse(`model differs: recorded ${exchange.model}, asked ${model}`);
@@ -131,6 +135,10 @@ export function kindsOf(mask: Readonly<Record<string, RegExp>>): readonly MaskKi
 function torn({ tornLines }: Recording): string {
   if (tornLines === 0) return '';
   return `; ${tornLines} ${tornLines === 1 ? 'line' : 'lines'} of the recording cannot be read`;
+}
+
+function before(exchanges: readonly Exchange[], exchange: Exchange): readonly Exchange[] {
+  return exchanges.slice(0, exchanges.indexOf(exchange));
 }
 
 function unusedIn([turn, exchanges]: readonly [number, readonly Exchange[]], used: PlayedCalls): string {

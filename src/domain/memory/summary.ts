@@ -47,6 +47,11 @@ export function summaryRequest(before: string | null, piece: Piece, wordsMax: nu
   return [`Write at most ${wordsMax} words.`, '', ...known, 'Transcript:', piece.text].join('\n');
 }
 
+/** Gives a summary as it was written, without the heading that the part has. */
+export function wordsOfSummary({ text }: { readonly text: string }): string {
+  return text.slice(text.indexOf('\n') + 1);
+}
+
 /** Makes the part that stands for turns. What a model wrote beyond the bound is cut. */
 export function summaryPart(
   text: string,

@@ -7,6 +7,7 @@ import { type Agent, defineAgent } from '../../../src/authoring/index.ts';
 import { recorded, startTestPlatform, type TestPlatform } from '../../../src/testing/index.ts';
 import { capturedCli } from '../../cli/captured-cli.ts';
 import { type ProviderServer, refusals, startProviderServer } from '../../support/provider-server.ts';
+import { CONTEXT_TOKENS, isSummaryRequest, REPLY_TOKENS, withSmallContext } from '../../support/small-context.ts';
 import { startTestServers, testFolder } from '../../support/servers.ts';
 import { lookupTool } from '../../support/workflow/test-agent.ts';
 
@@ -21,6 +22,18 @@ const agent: Agent = defineAgent({
 });
 
 const input = 'What of a@x.org?';
+
+/** Looks up long results with a model whose context they fill again and again. */
+const reader: Agent = defineAgent({
+  ...agent,
+  name: 'reader',
+  models: {
+    standard: { id: 'openai:gpt-5-mini', outputTokensMax: REPLY_TOKENS, contextTokensMax: CONTEXT_TOKENS },
+    small: { id: 'openai:gpt-5-nano', outputTokensMax: REPLY_TOKENS, contextTokensMax: CONTEXT_TOKENS },
+  },
+  limits: { turns: 40, toolCalls: 40, tokens: 1e9 },
+  tools: [lookupTool('lookup', (id) => `found ${id} for a@x.org `.padEnd(24_000, 'and so on. '))],
+});
 
 describe('a recording of what is stored of a run', function () {
   this.timeout(120_000);
@@ -45,7 +58,7 @@ describe('a recording of what is stored of a run', function () {
       { kind: 'reply', text: 'It is found: a@x.org.' },
     );
     const env = { PERDURE_MODEL_BASE_URL: provider.baseUrl, OPENAI_API_KEY: 'sk-test-0123456789' };
-    platform = await startTestPlatform({ agents: [agent], env });
+    platform = await startTestPlatform({ agents: [agent, reader], env });
     first = await tellOf(platform);
     const { temporal, postgres } = await startTestServers();
     const servers = { TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace };
@@ -80,6 +93,37 @@ describe('a recording of what is stored of a run', function () {
     model.assertUsed();
   });
 
+  it('is played with its summaries, and compacts where a prompt was refused', async () => {
+    const asked: string[] = [];
+    provider.always(
+      withSmallContext((request) => {
+        if (isSummaryRequest(request)) {
+          asked.push('summary');
+          return asked.filter((what) => what === 'summary').length === 1
+            ? refusals.serverError
+            : { kind: 'reply', text: `They looked up ${asked.length} things for a@x.org.` };
+        }
+        asked.push('turn');
+        if (asked.length === 3) return refusals.contextTooLong;
+        if (asked.length > 14) return { kind: 'reply', text: 'Done.' };
+        return { kind: 'reply', toolCalls: [{ name: 'lookup', arguments: { id: `A-${asked.length}` } }] };
+      }),
+    );
+    const { id, ...told } = await tellOf(platform, 'reader');
+    const compacted = told.attempts.filter(({ kind }) => kind === 'compact').map(({ became }) => became);
+    assert.deepEqual([compacted.includes('summarised'), compacted.includes('failed')], [true, true]);
+    assert.ok(told.attempts.some(({ cause }) => cause === 'validation'));
+    const compactedFile = join(await testFolder(), 'compacted.jsonl');
+    assert.equal((await perdure('run', 'record', id, '-o', compactedFile)).exitCode, 0);
+    const text = readFileSync(compactedFile, 'utf8');
+    assert.equal(text.includes('a@x.org'), false);
+    const model = recorded(text);
+    const playing = await startTestPlatform({ agents: [reader], recordings: { reader: model } });
+    const { id: _, ...again } = await tellAndStop(playing, 'reader');
+    assert.deepEqual(again, told);
+    model.assertUsed();
+  });
+
   it('says where a run asks for something else', async () => {
     const model = recorded(readFileSync(file, 'utf8'));
     const changed = { ...agent, instructions: 'Look it up twice.' };
@@ -90,25 +134,25 @@ describe('a recording of what is stored of a run', function () {
   });
 });
 
-async function tellAndStop(platform: TestPlatform): ReturnType<typeof tellOf> {
+async function tellAndStop(platform: TestPlatform, name?: string): ReturnType<typeof tellOf> {
   try {
-    return await tellOf(platform);
+    return await tellOf(platform, name);
   } finally {
     await platform.stop();
   }
 }
 
-/** Runs the agent once and tells what is kept of it, less times and the names of processes. */
-async function tellOf({ start, reader, tenant }: TestPlatform) {
-  const run = await start('clerk', input);
+/** Runs an agent once and tells what is kept of it, less times and the names of processes. */
+async function tellOf({ start, reader: rows, tenant }: TestPlatform, name = 'clerk') {
+  const run = await start(name, input);
   const { outcome, costPico } = await run.result();
-  const timeline = await reader.timeline(tenant, run.id);
+  const timeline = await rows.timeline(tenant, run.id);
   return {
     id: run.id,
     outcome,
     costPico,
-    answer: await reader.answer(tenant, run.id),
-    parts: await reader.transcript(tenant, run.id),
+    answer: await rows.answer(tenant, run.id),
+    parts: await rows.transcript(tenant, run.id),
     attempts: timeline.map(
       ({ turn, kind, outcome: became, cause, inputTokens, outputTokens, costPico: cost, heldPico }) => ({
         turn,
