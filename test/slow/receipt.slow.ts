@@ -133,9 +133,10 @@ describe('the receipt of a run', function () {
     const group = lab.group('refused');
     const worker = group.worker('', pricedEnvironment(provider));
     await worker.ready;
-    provider.always((request) => reply(provider.ledger.length, answerByPlan()(request) as WireReply));
-    // Enough for one call at its worst, and not for one more after it.
-    const handle = await group.start(readsOf(8, 5), { costPico: '2400000000' });
+    // The first reply is so long that not even a short last answer can be paid after it.
+    const text = 'Let me look. '.repeat(6_000);
+    provider.always((request) => reply(provider.ledger.length, { ...(answerByPlan()(request) as WireReply), text }));
+    const handle = await group.start(readsOf(8, 5), { costPico: '12000000000' });
     const end = await handle.result();
     assert.deepEqual(end.outcome, { kind: 'budget-exhausted', dimension: 'usd' });
     await group.close();

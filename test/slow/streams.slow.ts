@@ -116,8 +116,8 @@ describe('a stream whose worker was frozen and woken', function () {
     await done;
     await group.close();
     const [first = '', second = '', ...more] = textOf(told).split('<reset>');
-    assert.match(first, /^(?:old )+(?:o|ol|old)?$/);
-    assert.match(second, /^(?:new )+(?:n|ne|new)?<end>$/);
+    assert.match(first, /^(?:old )*o?l?d?$/);
+    assert.match(second, /^(?:new )*n?e?w?<end>$/);
     assert.deepEqual(more, []);
     // Whichever of them was kept first counts.
     const end = told.at(-1);

@@ -43,9 +43,9 @@ describe('a stuck run', function () {
   it('is shown while workflow code throws, and goes on under a mended build', async () => {
     const broken = await plantBuild({
       file: 'src/workflows/agent-run.ts',
-      from: 'const decision = decide(shell.run, { isHistoryLong: workflowInfo().continueAsNewSuggested });',
-      to: `const decision = decide(shell.run, { isHistoryLong: workflowInfo().continueAsNewSuggested });
-           if (shell.run.turn > 0) throw new Error('planted: ' + decision.kind);`,
+      from: 'present(shell, decision);',
+      to: `if (shell.run.turn > 0) throw new Error('planted: ' + decision.kind);
+           present(shell, decision);`,
     });
     const group = lab.group('throwing');
     const worker = group.worker('', METERED, broken);

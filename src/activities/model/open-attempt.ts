@@ -4,11 +4,12 @@ import type { MessagePart } from '../../domain/model/message-part.ts';
 import { worstCost } from '../../domain/model/price.ts';
 import { isTooLongForCertain } from '../../domain/memory/context-room.ts';
 import { LAST_ANSWER_GUIDANCE, type LastAnswer } from '../../domain/run/last-answer.ts';
-import type { ModelResult } from '../../domain/run/results.ts';
+import type { BudgetRefused, ModelResult } from '../../domain/run/results.ts';
 import type { Dimension } from '../../domain/run/run-end.ts';
 import type { Left, Reserved } from '../../stores/call-types.ts';
-import type { OpenObservation } from '../../stores/observations.ts';
-import type { ActivityDependencies } from '../dependencies.ts';
+import type { NewObservation, OpenObservation } from '../../stores/observations.ts';
+import { noteUncalled } from '../../stores/uncalled-attempts.ts';
+import type { ActivityDependencies, ActivitySettings } from '../dependencies.ts';
 import { accountRefused, starved, tooManyCalls, tooManyFiles } from './call-troubles.ts';
 import { withCutResults } from './cut-results.ts';
 import type { ResolvedModel } from './invoke-model.ts';
@@ -74,8 +75,19 @@ export async function openAttempt<Asked extends Call>(
   const last =
     (await affordableLast(call)) ??
     (await affordableLast(await withCutResults(dependencies, call, CLOSING_RESULTS_BYTES)));
-  if (last === null) return { kind: 'result', result: { kind: 'budget-refused', dimension, total } };
+  if (last === null)
+    return give(await noteRefused(dependencies, asked, id, { kind: 'budget-refused', dimension, total }));
   return toOpened(last, await reserve(dependencies, last, id, null));
+}
+
+/** A call that the budget refuses stands on the receipt, as every attempt does. */
+async function noteRefused(
+  { stores, settings }: ActivityDependencies,
+  call: Call,
+  id: string,
+  refused: BudgetRefused,
+): Promise<BudgetRefused> {
+  return noteUncalled(stores.db, call.tenant, observationOf(call, id, settings), refused);
 }
 
 function give(result: ModelResult): { readonly kind: 'result'; readonly result: ModelResult } {
@@ -127,8 +139,12 @@ async function reserve(
         ? {}
         : { heldBack: lastAnswer === 'keep' ? closingCost(call, bound) : NOTHING_HELD_BACK }),
     },
-    { ...modelObservation(call, id, settings), route: routeTaken(call) },
+    observationOf(call, id, settings),
   );
+}
+
+function observationOf(call: Call, id: string, settings: ActivitySettings): NewObservation {
+  return { ...modelObservation(call, id, settings), route: routeTaken(call) };
 }
 
 type Bound = { readonly inputTokens: number; readonly outputTokens: number };
