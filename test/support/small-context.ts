@@ -1,5 +1,5 @@
 import type { JsonValue } from '../../src/domain/json.ts';
-import { SUMMARY_INSTRUCTIONS } from '../../src/domain/memory/summary.ts';
+import { IN_PLACE_START, SUMMARY_INSTRUCTIONS } from '../../src/domain/memory/summary.ts';
 import { type Behaviour, type ProviderRequest, refusals } from './provider-server.ts';
 
 /** Tokens of prompt and reply together that the small model takes. */
@@ -13,9 +13,14 @@ export function promptTokens({ messages, tools }: ProviderRequest): number {
   return Math.ceil(Buffer.byteLength(JSON.stringify(messages) + JSON.stringify(tools ?? [])) / 4);
 }
 
-/** Tells whether a request asks for a summary. */
+/** Tells whether a request asks for a summary of turns that it gives as a text. */
 export function isSummaryRequest({ messages }: ProviderRequest): boolean {
   return messages[0]?.role === 'system' && textOf(messages[0].content) === SUMMARY_INSTRUCTIONS;
+}
+
+/** Tells whether a request asks the agent's own model for a summary, at the end of its prompt. */
+export function isInPlace({ messages }: ProviderRequest): boolean {
+  return textOf(messages.at(-1)?.content).includes(IN_PLACE_START);
 }
 
 /** Plays a model that really refuses what its context cannot hold. */

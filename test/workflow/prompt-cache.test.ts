@@ -2,4 +2,5 @@
 // Method: a run on real servers against a local one that charges by the rules of Anthropic and of OpenAI. The slow tests have 400 turns.
 import { describeCachedRun } from '../support/prompt-cache/long-run.ts';
 
-describeCachedRun({ turns: 40, saidBytes: 200_000, timeoutMs: 120_000 });
+// A context that is filled every ten turns costs a quarter more.
+describeCachedRun({ turns: 40, saidBytes: 200_000, bareRatioMax: 1.25, timeoutMs: 120_000 });

@@ -14,6 +14,7 @@ import { alongRoutes } from '../model/routing/along-routes.ts';
 import { attemptTime } from '../model/routing/attempt-time.ts';
 import type { Passage } from '../model/routing/passage.ts';
 import { agentRunIdOfActivity, runActivity } from '../run-activity.ts';
+import { type InPlace, planInPlace } from './plan-in-place.ts';
 import { summarise, type SummaryJob } from './summarise.ts';
 
 /** Bytes of a piece for each token of room that the summariser has: even text of two bytes a token then fits with room to spare. */
@@ -44,23 +45,40 @@ export async function compact(dependencies: ActivityDependencies, input: Compact
     const { stores } = dependencies;
     const facts = await stores.runs.factsOf(input.tenant, agentRunIdOfActivity());
     const release = await stores.releases.get(facts.release);
-    const first = await chooseRoute(dependencies, release, { isNearCap: false, tier: 'small' });
-    return alongRoutes(dependencies, first, {
+    const small = await chooseRoute(dependencies, release, { isNearCap: false, tier: 'small' });
+    const inPlace = await planInPlace(dependencies, input, { facts, release, small });
+    return alongRoutes(dependencies, inPlace?.route ?? small, {
       agent: facts.agent,
       isPatient: input.patient === true,
       time: attemptTime(begunAt, modelsPerAttempt(release.models)),
-      with: async (route, passage) =>
-        compactWith(dependencies, await prepare(dependencies, input, { facts, release, route, passage, begunAt })),
+      with: async (route, passage) => {
+        const job = await prepare(dependencies, input, { facts, release, route, passage, begunAt });
+        // Only at the run's own model is the prompt kept.
+        return compactWith(dependencies, job, route.routes.isHome ? inPlace : null);
+      },
       whyNotResult: ({ kind }) => (kind === 'budget-refused' ? 'budget' : null),
     });
   });
 }
 
-async function compactWith(dependencies: ActivityDependencies, job: Job): Promise<CompactResult> {
+async function compactWith(
+  dependencies: ActivityDependencies,
+  job: Job,
+  inPlace: InPlace | null,
+): Promise<CompactResult> {
+  if (inPlace !== null) {
+    const asked = { piece: { text: '', to: job.through }, index: 0, before: null };
+    const written = await summarise(dependencies, job, { ...asked, inPlace: inPlace.requestFor(job.bytesMax) });
+    if (written.kind === 'throttled') return written;
+    if (written.kind === 'summary') {
+      return { kind: 'compacted', head: await relink(dependencies, job, written.ref), total: written.total };
+    }
+  }
   let { before } = job;
   for (const [index, piece] of job.pieces.entries()) {
     const written = await summarise(dependencies, job, { piece, index, before });
-    if (written.kind === 'budget-refused' || written.kind === 'throttled') return written;
+    if (written.kind === 'unsummarised') break;
+    if (written.kind !== 'summary') return written;
     if (index < job.pieces.length - 1) {
       before = written.text;
       continue;

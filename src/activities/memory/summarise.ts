@@ -10,6 +10,7 @@ import type { Fallback, ModelChoice, Tier } from '../../domain/model/model-polic
 import { type ModelPrice, worstCost } from '../../domain/model/price.ts';
 import type { BudgetRefused, RunTotal, Throttled } from '../../domain/run/results.ts';
 import type { ModelAttempt } from '../../stores/model-calls.ts';
+import type { ClosedObservation } from '../../stores/observations.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify } from '../failures.ts';
@@ -60,12 +61,18 @@ type Asked = {
   readonly index: number;
   /** What is known of the turns before the piece. */
   readonly before: string | null;
+  /** What is asked in place of the piece's text. Where this gives no summary, there is another way. */
+  readonly inPlace?: ModelRequest;
 };
 
+/** `unsummarised`: asked in place, and there is no summary. */
 type Written =
   | { readonly kind: 'summary'; readonly ref: string; readonly text: string; readonly total: RunTotal }
+  | { readonly kind: 'unsummarised' }
   | BudgetRefused
   | Throttled;
+
+const UNSUMMARISED = { kind: 'unsummarised' } as const;
 
 /**
  * Summarises one piece of a transcript, with the money of a model call: reserved before, settled after, kept under what was asked, so that no attempt pays
@@ -79,6 +86,8 @@ export async function summarise(dependencies: ActivityDependencies, job: Summary
   const key = await keyOf(dependencies, job, request);
   await failpoint('model:before-reserve');
   const reserved = await reserve(dependencies, job, asked, request, { id, key });
+  if (asked.inPlace !== undefined && reserved.kind !== 'summarised' && reserved.kind !== 'reserved')
+    return UNSUMMARISED;
   switch (reserved.kind) {
     case 'summarised':
       return written(dependencies, job, reserved.ref, reserved.total);
@@ -102,8 +111,13 @@ export async function summarise(dependencies: ActivityDependencies, job: Summary
       if (permit.kind === 'throttled') return permit;
       const given = await ask(dependencies, job, asked, request, attempt, permit);
       await failpoint('model:replied');
+      const { text } = given;
+      if (text === null) {
+        await settleFailed(stores, job, attempt, given);
+        return UNSUMMARISED;
+      }
       const settled = await keepPaid(stores, job, attempt, given, async () => {
-        const ref = await write(dependencies, job, asked, given.text);
+        const ref = await write(dependencies, job, asked, text);
         return stores.modelCalls.settleSummary(tenant, attempt, given.charge, given.closed, { key, ref });
       });
       await failpoint('model:settled');
@@ -112,8 +126,18 @@ export async function summarise(dependencies: ActivityDependencies, job: Summary
   }
 }
 
-function requestOf({ choice, bytesMax }: SummaryJob, { piece, before }: Asked, requestId: string): ModelRequest {
-  const text = summaryRequest(before, piece, Math.max(50, Math.floor(bytesMax / BYTES_PER_WORD)));
+/** Words of a summary of so many bytes. */
+export function wordsMax(bytesMax: number): number {
+  return Math.max(50, Math.floor(bytesMax / BYTES_PER_WORD));
+}
+
+function requestOf(
+  { choice, bytesMax }: SummaryJob,
+  { piece, before, inPlace }: Asked,
+  requestId: string,
+): ModelRequest {
+  if (inPlace !== undefined) return { ...inPlace, requestId };
+  const text = summaryRequest(before, piece, wordsMax(bytesMax));
   return {
     instructions: SUMMARY_INSTRUCTIONS,
     parts: [{ kind: 'user-text', text }],
@@ -185,7 +209,8 @@ async function askPermit(
   }
 }
 
-type Given = Outcome & { readonly text: string };
+/** `text` is null where there is another way to a summary. */
+type Given = Outcome & { readonly text: string | null };
 
 /**
  * Asks the model. A refusal that asking again would not change gives an extract; everything else is settled and goes on as a failure, which is
@@ -203,15 +228,20 @@ async function ask(
   try {
     const reply = await permit.call(() => askModel(dependencies, summariser, request));
     const { charge, closed } = outcomeOfReply(job, reply, 'summarised');
+    if (asked.inPlace !== undefined && textOf(reply) === '') return { text: null, charge, closed: wordless(closed) };
     return { text: textOf(reply) || extract(job, asked), charge, closed: { ...closed, message: said(asked) } };
   } catch (error) {
     const failed = outcomeOfFailure(job, error);
     if (failed.closed.outcome === 'failed' && failed.failure.disposition === 'final') {
-      return { text: extract(job, asked), ...failed };
+      return { ...failed, text: asked.inPlace === undefined ? extract(job, asked) : null };
     }
     await settleFailed(dependencies.stores, job, attempt, failed);
     throw error;
   }
+}
+
+function wordless(closed: ClosedObservation): ClosedObservation {
+  return { ...closed, outcome: 'failed', cause: 'model-error', message: 'it wrote no summary' };
 }
 
 /** A rehearsal plays an agent and knows nothing of summaries: an extract speaks for it, at the price of a rehearsal. */

@@ -7,7 +7,13 @@ import { type Agent, defineAgent } from '../../../src/authoring/index.ts';
 import { recorded, startTestPlatform, type TestPlatform } from '../../../src/testing/index.ts';
 import { capturedCli } from '../../cli/captured-cli.ts';
 import { type ProviderServer, refusals, startProviderServer } from '../../support/provider-server.ts';
-import { CONTEXT_TOKENS, isSummaryRequest, REPLY_TOKENS, withSmallContext } from '../../support/small-context.ts';
+import {
+  CONTEXT_TOKENS,
+  isInPlace,
+  isSummaryRequest,
+  REPLY_TOKENS,
+  withSmallContext,
+} from '../../support/small-context.ts';
 import { startTestServers, testFolder } from '../../support/servers.ts';
 import { lookupTool } from '../../support/workflow/test-agent.ts';
 
@@ -35,6 +41,9 @@ const reader: Agent = defineAgent({
   tools: [lookupTool('lookup', (id) => `found ${id} for a@x.org `.padEnd(24_000, 'and so on. '))],
 });
 
+/** The same without a model for summaries: its own writes them in place. */
+const alone: Agent = defineAgent({ ...reader, name: 'reader-alone', models: { standard: reader.models.standard } });
+
 describe('a recording of what is stored of a run', function () {
   this.timeout(120_000);
   let provider: ProviderServer;
@@ -58,7 +67,7 @@ describe('a recording of what is stored of a run', function () {
       { kind: 'reply', text: 'It is found: a@x.org.' },
     );
     const env = { PERDURE_MODEL_BASE_URL: provider.baseUrl, OPENAI_API_KEY: 'sk-test-0123456789' };
-    platform = await startTestPlatform({ agents: [agent, reader], env });
+    platform = await startTestPlatform({ agents: [agent, reader, alone], env });
     first = await tellOf(platform);
     const { temporal, postgres } = await startTestServers();
     const servers = { TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace };
@@ -93,36 +102,38 @@ describe('a recording of what is stored of a run', function () {
     model.assertUsed();
   });
 
-  it('is played with its summaries, and compacts where a prompt was refused', async () => {
-    const asked: string[] = [];
-    provider.always(
-      withSmallContext((request) => {
-        if (isSummaryRequest(request)) {
-          asked.push('summary');
-          return asked.filter((what) => what === 'summary').length === 1
-            ? refusals.serverError
-            : { kind: 'reply', text: `They looked up ${asked.length} things for a@x.org.` };
-        }
-        asked.push('turn');
-        if (asked.length === 3) return refusals.contextTooLong;
-        if (asked.length > 14) return { kind: 'reply', text: 'Done.' };
-        return { kind: 'reply', toolCalls: [{ name: 'lookup', arguments: { id: `A-${asked.length}` } }] };
-      }),
-    );
-    const { id, ...told } = await tellOf(platform, 'reader');
-    const compacted = told.attempts.filter(({ kind }) => kind === 'compact').map(({ became }) => became);
-    assert.deepEqual([compacted.includes('summarised'), compacted.includes('failed')], [true, true]);
-    assert.ok(told.attempts.some(({ cause }) => cause === 'validation'));
-    const compactedFile = join(await testFolder(), 'compacted.jsonl');
-    assert.equal((await perdure('run', 'record', id, '-o', compactedFile)).exitCode, 0);
-    const text = readFileSync(compactedFile, 'utf8');
-    assert.equal(text.includes('a@x.org'), false);
-    const model = recorded(text);
-    const playing = await startTestPlatform({ agents: [reader], recordings: { reader: model } });
-    const { id: _, ...again } = await tellAndStop(playing, 'reader');
-    assert.deepEqual(again, told);
-    model.assertUsed();
-  });
+  for (const [name, compacting] of Object.entries({ reader, 'reader-alone': alone })) {
+    it(`is played with its summaries, and compacts where a prompt was refused: ${name}`, async () => {
+      const asked: string[] = [];
+      provider.always(
+        withSmallContext((request) => {
+          if (isSummaryRequest(request) || isInPlace(request)) {
+            asked.push('summary');
+            return asked.filter((what) => what === 'summary').length === 1
+              ? refusals.serverError
+              : { kind: 'reply', text: `They looked up ${asked.length} things for a@x.org.` };
+          }
+          asked.push('turn');
+          if (asked.length === 3) return refusals.contextTooLong;
+          if (asked.length > 14) return { kind: 'reply', text: 'Done.' };
+          return { kind: 'reply', toolCalls: [{ name: 'lookup', arguments: { id: `A-${asked.length}` } }] };
+        }),
+      );
+      const { id, ...told } = await tellOf(platform, name);
+      const compacted = told.attempts.filter(({ kind }) => kind === 'compact').map(({ became }) => became);
+      assert.deepEqual([compacted.includes('summarised'), compacted.includes('failed')], [true, true]);
+      assert.ok(told.attempts.some(({ cause }) => cause === 'validation'));
+      const compactedFile = join(await testFolder(), `${name}.jsonl`);
+      assert.equal((await perdure('run', 'record', id, '-o', compactedFile)).exitCode, 0);
+      const text = readFileSync(compactedFile, 'utf8');
+      assert.equal(text.includes('a@x.org'), false);
+      const model = recorded(text);
+      const playing = await startTestPlatform({ agents: [compacting], recordings: { [name]: model } });
+      const { id: _, ...again } = await tellAndStop(playing, name);
+      assert.deepEqual(again, told);
+      model.assertUsed();
+    });
+  }
 
   it('says where a run asks for something else', async () => {
     const model = recorded(readFileSync(file, 'utf8'));

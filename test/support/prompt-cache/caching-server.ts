@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { JsonObject, JsonValue } from '../../../src/domain/json.ts';
-import { SUMMARY_INSTRUCTIONS } from '../../../src/domain/memory/summary.ts';
+import { IN_PLACE_START, SUMMARY_INSTRUCTIONS } from '../../../src/domain/memory/summary.ts';
 import { automaticCache, type Cached, type Charged, markedCache, prefixesOf, type Prefixes } from './cache-rules.ts';
 
 /** A request as it came, and what it was charged. */
@@ -56,7 +56,7 @@ export async function startCachingServer(
       );
       return;
     }
-    const isSummary = text.includes(JSON.stringify(SUMMARY_INSTRUCTIONS));
+    const isSummary = text.includes(JSON.stringify(SUMMARY_INSTRUCTIONS)) || text.includes(IN_PLACE_START);
     const turn = requests.filter((each) => !each.isSummary).length + 1;
     const reply = isSummary ? { text: 'They looked things up, and all was well.' } : player(turn, body);
     const outputTokens = Math.ceil(JSON.stringify(reply).length / 4);

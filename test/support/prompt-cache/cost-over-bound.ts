@@ -21,7 +21,7 @@ export type CostRow = {
   /** The same where compaction costs nothing: no summariser, and nothing that was said is new again. */
   readonly bare: number;
   readonly bareRatio: number;
-  /** Input of the summaries' own calls. */
+  /** Input of the summaries' own calls that was not read from the cache. */
   readonly summaries: number;
   /** Tokens that compaction made new again. */
   readonly rewritten: number;
@@ -60,7 +60,7 @@ export function costOverBound(requests: readonly CachedRequest[], turns: number,
     ratio: charged / bound,
     bare: Math.round(bare),
     bareRatio: charged / bare,
-    summaries: sum((request) => (request.isSummary ? totalOf(request) : 0)),
+    summaries: sum(({ isSummary, charged: { fresh: own, written: kept } }) => (isSummary ? own + kept : 0)),
     rewritten: rewrittenIn(asked),
   };
 }

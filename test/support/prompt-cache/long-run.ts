@@ -17,9 +17,6 @@ const MANY_CALLS = 24;
 /** What was charged may be so much over the least that any policy must pay. One mark, at the end alone, comes to 1.15. */
 const RATIO_MAX = 1.1;
 
-/** The same over the least that the turns would cost if compaction were for nothing: a context that is filled after ten turns costs half as much again. */
-const BARE_RATIO_MAX = 1.7;
-
 const MODELS = { anthropic: 'anthropic:claude-sonnet-4-5', openai: 'openai:gpt-4.1' } as const;
 
 /** Reads a page of so many bytes; pages differ. */
@@ -45,13 +42,15 @@ export type CachedRun = {
   readonly turns: number;
   /** What its tools say in all. */
   readonly saidBytes: number;
+  /** What was charged may be so much over the least that the turns would cost if compaction were for nothing. */
+  readonly bareRatioMax: number;
   readonly timeoutMs: number;
 };
 
 /**
  * Describes a run of many turns on a provider that caches prompts: on a real Temporal server, through the real activities, with a context that must be compacted.
  */
-export function describeCachedRun({ turns, saidBytes, timeoutMs }: CachedRun): void {
+export function describeCachedRun({ turns, saidBytes, bareRatioMax, timeoutMs }: CachedRun): void {
   for (const wire of ['anthropic', 'openai'] as const) {
     describe(`a run of ${turns} turns on a provider that caches as ${wire} does`, () => {
       let server: CachingServer;
@@ -79,7 +78,7 @@ export function describeCachedRun({ turns, saidBytes, timeoutMs }: CachedRun): v
         console.log(formatCosts(`${wire}: input tokens, weighted by price`, rows));
         const last = rows.at(-1) ?? assert.fail('no rows');
         assert.ok(last.ratio >= 1 && last.ratio <= RATIO_MAX, `${last.charged} charged, ${last.bound} had to be`);
-        assert.ok(last.bareRatio <= BARE_RATIO_MAX, `${last.charged} charged, ${last.bare} without compaction`);
+        assert.ok(last.bareRatio <= bareRatioMax, `${last.charged} charged, ${last.bare} without compaction`);
       });
 
       it('was compacted, and made no more tokens new again than were said', () => {
@@ -87,7 +86,7 @@ export function describeCachedRun({ turns, saidBytes, timeoutMs }: CachedRun): v
         assert.ok(server.requests.filter(({ isSummary }) => isSummary).length >= 2, 'it was compacted several times');
         const said = saidBytes / 4;
         assert.ok(rewritten > 0 && rewritten <= said * 1.2, `${rewritten} tokens anew of ${said}`);
-        assert.ok(summaries <= said * 1.5, `${summaries} tokens read by the summariser of ${said}`);
+        assert.ok(summaries <= said * 0.2, `${summaries} tokens anew for summaries of ${said}`);
       });
 
       it('writes down what the provider charged, by kind', async () => {
