@@ -19,7 +19,10 @@ export function objectSchema(schema: JsonObject): JsonObject {
   return {
     ...own,
     properties: merged([own, ...choices].map(({ properties = {} }) => properties as JsonObject)),
-    required: word === 'allOf' ? needed([own, ...choices], 'any') : needed([own], 'any').concat(needed(choices, 'all')),
+    required:
+      word === 'allOf'
+        ? needed([own, ...choices], 'any')
+        : [...new Set([...needed([own], 'any'), ...needed(choices, 'all')])],
   };
 }
 

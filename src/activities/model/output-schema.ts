@@ -5,6 +5,7 @@ export type SentSchema = { readonly schema: JsonObject; readonly isStrict: boole
 
 /** Keywords that OpenAI refuses where a schema is enforced to the letter; what means the same in others is only asked for. */
 const LOOSE_KEYWORDS: readonly string[] = [
+  'default',
   'oneOf',
   'allOf',
   'not',
@@ -53,7 +54,7 @@ export function isClosed(schema: JsonValue): boolean {
   if (Array.isArray(schema)) return schema.every(isClosed);
   if (typeof schema !== 'object' || schema === null) return true;
   const { type, properties, required, additionalProperties } = schema as JsonObject;
-  if (type === 'object') {
+  if (isObjectType(type) || (type === undefined && properties !== undefined)) {
     const names = Object.keys((properties ?? {}) as JsonObject);
     const needed = new Set(Array.isArray(required) ? (required as readonly JsonValue[]) : []);
     if (additionalProperties !== false || !names.every((name) => needed.has(name))) return false;
@@ -61,12 +62,26 @@ export function isClosed(schema: JsonValue): boolean {
   return Object.values(schema).every(isClosed);
 }
 
+function isObjectType(type: JsonValue | undefined): boolean {
+  return type === 'object' || (Array.isArray(type) && type.includes('object'));
+}
+
+/** What says of what kind a value is: one that may be anything is not enforced. */
+const KINDS: readonly string[] = ['type', 'anyOf', '$ref', 'enum', 'const'];
+
+function isAnything(schema: JsonValue): boolean {
+  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return schema === true;
+  return !KINDS.some((name) => name in schema);
+}
+
 /** A member that is named like a keyword makes a schema loose as well: that is asked for less strictly, and refused by nobody. */
 function isLoose(schema: JsonValue): boolean {
   if (Array.isArray(schema)) return schema.some(isLoose);
   if (typeof schema !== 'object' || schema === null) return false;
-  const { format } = schema as JsonObject;
+  const { format, properties, items } = schema as JsonObject;
   if (typeof format === 'string' && !STRICT_FORMATS.includes(format)) return true;
+  const inside = [...Object.values((properties ?? {}) as JsonObject), ...(items === undefined ? [] : [items])];
+  if (inside.some(isAnything)) return true;
   return Object.entries(schema).some(([name, value]) => LOOSE_KEYWORDS.includes(name) || isLoose(value));
 }
 

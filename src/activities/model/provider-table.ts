@@ -76,6 +76,8 @@ const PROVIDERS: Readonly<Record<string, ProviderRow>> = {
     addresses: ['ANTHROPIC_BASE_URL'],
     path: '/v1',
     smallModel: 'claude-haiku-4-5',
+    // The provider then checks arguments before it sends them; otherwise what is no JSON comes as it was written.
+    options: { anthropic: { toolStreaming: false } },
     open: async (opening) => {
       const { createAnthropic } = await import('@ai-sdk/anthropic');
       return createAnthropic(settingsOf(opening, 'ANTHROPIC_API_KEY')).languageModel(opening.name);

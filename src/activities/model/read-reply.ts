@@ -156,8 +156,12 @@ function isNewEvent(error: unknown, chunk: unknown): boolean {
   if (JSONParseError.isInstance(error)) return error.text.trim() === '';
   const { type } = (chunk ?? {}) as { readonly type?: unknown };
   if (!TypeValidationError.isInstance(error) || typeof type !== 'string') return false;
-  return !/^(?:message_|content_block_|response\.|error$)/.test(type);
+  return !HOLDS_WORDS.test(type);
 }
+
+/** Kinds of events that hold words, calls, or their end. */
+const HOLDS_WORDS =
+  /^(?:message_|content_block_|response\.(?:created|in_progress|completed|done|failed|incomplete|output_|content_part|refusal|function_call|reasoning)|error$)/;
 
 /** The SDK reports a missing finish reason, and text that is no event, as errors of its own: both mean a reply without an end. */
 function streamError(error: unknown, provider: ProviderContext, asked: unknown): Error {

@@ -1,5 +1,5 @@
 import type { LanguageModelV4StreamPart } from '@ai-sdk/provider';
-import { watchChat, watchGoogle, watchResponse } from './wire-signs.ts';
+import { watchChat, watchGoogle, watchMessages, watchResponse } from './wire-signs.ts';
 
 /** Watches a reply for signs that events of it were lost or came twice, although it has an end. */
 export type Wholeness = {
@@ -15,7 +15,8 @@ export type Wholeness = {
  */
 export function watchWholeness(): Wholeness {
   const open = new Set<string>();
-  const signs = [watchResponse(), watchChat(), watchGoogle()];
+  const signs = [watchResponse(), watchChat(), watchGoogle(), watchMessages()];
+  const said = new Map<string, string>();
   let calls = 0;
   let ends = 0;
   let endsWithCalls = false;
@@ -28,6 +29,7 @@ export function watchWholeness(): Wholeness {
     if (part.type === 'raw') for (const sign of signs) sign.note(part.rawValue);
     else if (part.type === 'text-start' || part.type === 'reasoning-start') begin(`words ${part.id}`);
     else if (part.type === 'text-end' || part.type === 'reasoning-end') open.delete(`words ${part.id}`);
+    else if (part.type === 'text-delta') said.set(part.id, (said.get(part.id) ?? '') + part.delta);
     else if (part.type === 'tool-input-start' && part.providerExecuted !== true) begin(`call ${part.id}`);
     else if (part.type === 'tool-call') {
       open.delete(`call ${part.toolCallId}`);
@@ -40,6 +42,9 @@ export function watchWholeness(): Wholeness {
   return {
     note,
     isWhole: () =>
-      !isBroken && open.size === 0 && (calls > 0 || !endsWithCalls) && signs.every((sign) => sign.isWhole()),
+      !isBroken &&
+      open.size === 0 &&
+      (calls > 0 || !endsWithCalls) &&
+      signs.every((sign) => sign.isWhole([...said.values()])),
   };
 }

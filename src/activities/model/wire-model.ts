@@ -1,4 +1,5 @@
 import type { LanguageModelV4 } from '@ai-sdk/provider';
+import { withoutEmptyErrors } from './empty-errors.ts';
 
 /** A function with the shape of the global `fetch`. */
 export type Fetch = typeof globalThis.fetch;
@@ -22,7 +23,7 @@ export async function wireModel(settings: WireSettings): Promise<LanguageModelV4
     apiKey,
     includeUsage: true,
     supportsStructuredOutputs: provider === 'openai',
-    fetch,
+    fetch: async (input, init) => withoutEmptyErrors(await fetch(input, init)),
     transformRequestBody: (body) => adaptBody(settings, body),
   }).languageModel(model);
 }

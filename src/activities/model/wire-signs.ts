@@ -1,5 +1,8 @@
-/** The signs of one protocol. It hears the events of every protocol, and knows its own. */
-export type WireSigns = { readonly note: (event: unknown) => void; readonly isWhole: () => boolean };
+/** The signs of one protocol. It hears the events of every protocol, and knows its own. At the end it is told the texts that were read. */
+export type WireSigns = {
+  readonly note: (event: unknown) => void;
+  readonly isWhole: (said: readonly string[]) => boolean;
+};
 
 /** JSON of a provider, of which nothing is known. */
 type Fields = { readonly [name: string]: unknown };
@@ -7,12 +10,25 @@ type Fields = { readonly [name: string]: unknown };
 /** Kinds of items that are words and calls of the model's. */
 const SAID: readonly unknown[] = ['message', 'function_call'];
 
-/** OpenAI's responses: each item repeats at its end the words that came one by one, and the end of the response repeats the items. */
+/** Events that end a response. */
+const ENDS: readonly unknown[] = ['response.completed', 'response.incomplete'];
+
+/** Why a response is not complete and has an end all the same. Without such a reason it was broken off. */
+const INCOMPLETE: readonly unknown[] = ['max_output_tokens', 'content_filter'];
+
+/**
+ * OpenAI's responses: each item repeats at its end the words that came one by one, and the end of the response repeats the items, and says whether it is
+ * complete. Where the words came with their item alone, they must have been read.
+ */
 export function watchResponse(): WireSigns {
   const words = new Map<unknown, string>();
+  const texts: string[] = [];
+  const unheard: string[] = [];
+  let isRepeated = true;
   let items = 0;
   let isWhole = true;
   const note = (event: Fields): void => {
+    if (isBrokenOff(event)) isWhole = false;
     switch (event['type']) {
       case 'response.output_text.delta':
         words.set(event['output_index'], `${words.get(event['output_index']) ?? ''}${String(event['delta'])}`);
@@ -21,7 +37,14 @@ export function watchResponse(): WireSigns {
         const item = fieldsOf(event['item']);
         if (SAID.includes(item['type'])) items += 1;
         const text = textOf(item);
-        if (text !== null && text !== (words.get(event['output_index']) ?? '')) isWhole = false;
+        if (text === null) {
+          isRepeated &&= item['type'] !== 'message';
+          return;
+        }
+        texts.push(text);
+        const came = words.get(event['output_index']);
+        if (came === undefined) unheard.push(text);
+        else if (text !== came) isWhole = false;
         return;
       }
       case 'response.completed': {
@@ -31,7 +54,36 @@ export function watchResponse(): WireSigns {
       }
     }
   };
-  return { note: (event) => note(fieldsOf(event)), isWhole: () => isWhole };
+  return {
+    note: (event) => note(fieldsOf(event)),
+    isWhole: (said) =>
+      isWhole &&
+      unheard.every((text) => text === '' || said.includes(text)) &&
+      // Words that were read twice, or not at all.
+      (!isRepeated || texts.length === 0 || texts.join('').length === said.join('').length),
+  };
+}
+
+/** Tells whether a response, at its end or as one body, says that it is not complete. */
+function isBrokenOff(event: Fields): boolean {
+  const isEnd = ENDS.includes(event['type']);
+  if (!isEnd && event['object'] !== 'response') return false;
+  const { status, incomplete_details: details } = isEnd ? fieldsOf(event['response']) : event;
+  const isComplete = event['type'] !== 'response.incomplete' && (status ?? 'completed') === 'completed';
+  return !isComplete && !INCOMPLETE.includes(fieldsOf(details)['reason']);
+}
+
+/** Anthropic: a block of words begins without any. Those that one begins with are not read. */
+export function watchMessages(): WireSigns {
+  let isWhole = true;
+  return {
+    note: (event) => {
+      const { type, content_block: begun } = fieldsOf(event);
+      const { type: kind, text } = fieldsOf(begun);
+      if (type === 'content_block_start' && kind === 'text' && isWord(text)) isWhole = false;
+    },
+    isWhole: () => isWhole,
+  };
 }
 
 /** Null for what is no message, or does not repeat its words. */

@@ -31,6 +31,14 @@ const ROWS: readonly (readonly [string, z.ZodType, readonly JsonValue[]])[] = [
   ['anything', z.any(), [{}, { a: 1 }]],
 ];
 
+/** Names that are needed are named once: providers check the schema itself. */
+const OVERLAPPING: JsonObject = {
+  type: 'object',
+  properties: { a: {}, b: {}, c: {} },
+  required: ['a'],
+  anyOf: [{ required: ['a', 'b'] }, { required: ['a', 'c'] }],
+};
+
 describe('the schema of a tool', () => {
   for (const [what, schema, taken] of ROWS) {
     it(`of ${what} is an object that takes the same`, () => {
@@ -48,6 +56,10 @@ describe('the schema of a tool', () => {
       'a',
       'b',
     ]);
+  });
+
+  it('names each of them once', () => {
+    assert.deepEqual(objectSchema(OVERLAPPING)['required'], ['a']);
   });
 
   it('stays as it is where it is an object, or no choice of objects', () => {

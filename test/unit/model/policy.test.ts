@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { z } from 'zod';
 import { enforcesSchema, parametersOf, settingOptions } from '../../../src/activities/model/call-settings.ts';
+import type { JsonObject } from '../../../src/domain/json.ts';
 import { isClosed, sentSchema } from '../../../src/activities/model/output-schema.ts';
 import { whyNext } from '../../../src/activities/model/routing/along-routes.ts';
 import { buildRelease } from '../../../src/activities/release/agent-release.ts';
@@ -288,6 +289,9 @@ describe('settings of a call', () => {
     ['an address of the web', z.strictObject({ a: z.url() }), false],
     ['a pair', z.strictObject({ a: z.tuple([z.string(), z.number()]) }), false],
     ['any keys', z.strictObject({ a: z.record(z.string(), z.number()) }), false],
+    ['anything', z.strictObject({ a: z.unknown() }), false],
+    ['a list of anything', z.strictObject({ a: z.array(z.any()) }), false],
+    ['a usual value', z.strictObject({ a: z.string().default('x') }), false],
     ['a list', z.array(z.string()), null],
     ['a word', z.enum(['a', 'b']), null],
     [
@@ -301,6 +305,12 @@ describe('settings of a call', () => {
       assert.equal(sentSchema(describeOutput(schema).schema)?.isStrict ?? null, isStrict));
   }
 
+  it('only ask for an object that may be null and is open', () => {
+    const open = { type: ['object', 'null'], properties: { x: { type: 'string' } }, required: ['x'] };
+    assert.equal(sentSchema(holding(open))?.isStrict, false);
+    assert.equal(sentSchema(holding({ ...open, additionalProperties: false }))?.isStrict, true);
+  });
+
   it('send no pattern that looks ahead, and every other', () => {
     const { schema } = describeOutput(
       z.strictObject({ pattern: z.string().regex(/^(?!x)/), b: z.string().regex(/^(?:y)$/) }),
@@ -310,6 +320,13 @@ describe('settings of a call', () => {
       b: { type: 'string', pattern: '^(?:y)$' },
     });
   });
+});
+
+const holding = (a: JsonObject): JsonObject => ({
+  type: 'object',
+  properties: { a },
+  required: ['a'],
+  additionalProperties: false,
 });
 
 const failure = (rest: Partial<Failure>): Failure => ({
