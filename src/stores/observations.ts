@@ -105,8 +105,17 @@ function fallbackOf(route: RouteTaken | undefined): string | null {
   return fallback === undefined ? null : `${fallback.why} ${fallback.from}`;
 }
 
-/** Closes the observation of an attempt with what became of it. */
-export async function closeObservation(db: Db, open: OpenObservation, closed: ClosedObservation): Promise<void> {
+/**
+ * Closes the observation of an attempt with what became of it.
+ *
+ * @param isPriced Its usage and cost stand there already, by the word of its provider or of a person.
+ */
+export async function closeObservation(
+  db: Db,
+  open: OpenObservation,
+  closed: ClosedObservation,
+  { isPriced = false }: { readonly isPriced?: boolean } = {},
+): Promise<void> {
   await db
     .updateTable('observations')
     .set({
@@ -115,20 +124,26 @@ export async function closeObservation(db: Db, open: OpenObservation, closed: Cl
       message: storable(closed.message),
       ref: closed.ref ?? null,
       model: storable(closed.model),
-      input_tokens: closed.usage?.inputTokens ?? null,
-      output_tokens: closed.usage?.outputTokens ?? null,
-      cache_read_tokens: closed.usage?.cacheReadTokens ?? null,
-      cache_write_tokens: closed.usage?.cacheWriteTokens ?? null,
-      reasoning_tokens: closed.usage?.reasoningTokens ?? null,
-      usage_details: detailsColumn(closed.usage),
-      cost_pico: closed.costPico ?? null,
-      price_version: closed.priceVersion ?? null,
-      is_cost_simulated: closed.isCostSimulated ?? null,
+      ...(isPriced ? {} : priceColumns(closed)),
       closed_at: new Date(),
     })
     .where('opened_at', '=', open.openedAt)
     .where('id', '=', open.id)
     .execute();
+}
+
+function priceColumns({ usage, costPico, priceVersion, isCostSimulated }: ClosedObservation) {
+  return {
+    input_tokens: usage?.inputTokens ?? null,
+    output_tokens: usage?.outputTokens ?? null,
+    cache_read_tokens: usage?.cacheReadTokens ?? null,
+    cache_write_tokens: usage?.cacheWriteTokens ?? null,
+    reasoning_tokens: usage?.reasoningTokens ?? null,
+    usage_details: detailsColumn(usage),
+    cost_pico: costPico ?? null,
+    price_version: priceVersion ?? null,
+    is_cost_simulated: isCostSimulated ?? null,
+  };
 }
 
 /** Writes the kinds of tokens that few models have; null where there are none. */

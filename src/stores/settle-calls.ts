@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Failpoint } from '../domain/failpoint.ts';
 import type { RunTotal } from '../domain/run/results.ts';
 import { accountMissing, type Charge, keyOf, lockRuns, totalOf } from './budget-account.ts';
@@ -50,7 +51,11 @@ export async function settleCalls(
       closedAt: new Date(),
     })),
   );
-  for (const { attempt, closed } of own) await closeObservation(tx, attempt.observation, closed);
+  const priced = await findPriced(tx, own, charged);
+  for (const { tenant, attempt, closed } of own) {
+    const isPriced = priced.has(keyOf({ tenant, runId: attempt.reservationId }));
+    await closeObservation(tx, attempt.observation, closed, { isPriced });
+  }
   await keepReplies(tx, own);
   await keepSummaries(tx, own);
   await Promise.all(own.map(async () => failpoint('model:settling')));
@@ -80,6 +85,24 @@ export async function settleCalls(
     };
   });
   return { settled, warnings };
+}
+
+/** Finds calls that were charged before by the word of their provider or of a person: what stands on their rows is of that word. */
+async function findPriced(
+  tx: Db,
+  calls: readonly OverCall[],
+  charged: readonly { readonly tenant: string; readonly id: string }[],
+): Promise<ReadonlySet<string>> {
+  const now = new Set(charged.map(({ tenant, id }) => keyOf({ tenant, runId: id })));
+  const late = calls
+    .map(({ tenant, attempt: { reservationId } }) => ({ tenant, runId: reservationId }))
+    .filter((each) => !now.has(keyOf(each)));
+  if (late.length === 0) return new Set();
+  const { rows } = await sql<{ readonly tenant: string; readonly runId: string }>`
+    select tenant, id as "runId" from perdure.budget_reservations
+     where state in ('settled', 'released') and (tenant, id) in (select * from unnest(
+       ${late.map(({ tenant }) => tenant)}::text[], ${late.map(({ runId }) => runId)}::text[]))`.execute(tx);
+  return new Set(rows.map(keyOf));
 }
 
 async function keepReplies(tx: Db, calls: readonly OverCall[]): Promise<void> {

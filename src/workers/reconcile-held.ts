@@ -16,7 +16,13 @@ type Reconciling = {
 };
 
 /** A run's held calls of one model: providers are asked about them together. */
-type HeldCalls = { readonly tenant: string; readonly runId: string; readonly model: string };
+type HeldCalls = {
+  readonly tenant: string;
+  readonly runId: string;
+  readonly model: string;
+  /** Their reservations. Others of the run may be under way. */
+  readonly ids: ReadonlySet<string>;
+};
 
 /**
  * Asks providers that can be asked what held calls have cost: at once and then every minute, and about each call the more seldom the older it is.
@@ -37,36 +43,42 @@ export function reconcileHeld(reconciling: Reconciling, logger: Logger): { reado
 async function lookAgainAndAgain(reconciling: Reconciling, logger: Logger, stopping: AbortSignal): Promise<void> {
   const askedAt = new Map<string, number>();
   while (!stopping.aborted) {
-    try {
-      for (const calls of await dueCalls(reconciling, askedAt, Date.now())) {
-        if (stopping.aborted) return;
+    const due = await dueCalls(reconciling, askedAt, Date.now()).catch((error: unknown) => {
+      if (!stopping.aborted) logger.warn({ err: error }, 'held calls could not be read');
+      return [];
+    });
+    for (const calls of due) {
+      if (stopping.aborted) return;
+      try {
         await ask(reconciling, calls);
+        for (const id of calls.ids) askedAt.set(id, Date.now());
+      } catch (error) {
+        if (!stopping.aborted) logger.warn({ err: error }, 'a provider could not be asked about held calls');
       }
-    } catch (error) {
-      if (!stopping.aborted) logger.warn({ err: error }, 'providers could not be asked about held calls');
     }
     await sleep(LOOK_MS, undefined, { ref: false, signal: stopping }).catch(() => undefined);
   }
 }
 
-/** Finds what is due, and notes that it is asked about now. */
+/** Finds what is due. */
 async function dueCalls(
   { stores, models }: Reconciling,
   askedAt: Map<string, number>,
   nowMs: number,
 ): Promise<readonly HeldCalls[]> {
   const held = await stores.budgets.held(null);
-  const ids = new Set(held.map(({ id }) => id));
-  for (const id of askedAt.keys()) if (!ids.has(id)) askedAt.delete(id);
-  const due = new Map<string, HeldCalls>();
-  for (const call of held) {
-    const { tenant, runId, model } = call;
-    if (model === null || !isDue(call, askedAt.get(call.id), nowMs)) continue;
-    if ((models.usageLookup?.(model) ?? null) === null) continue;
-    askedAt.set(call.id, nowMs);
-    due.set(JSON.stringify([tenant, runId, model]), { tenant, runId, model });
-  }
-  return [...due.values()];
+  const known = new Set(held.map(({ id }) => id));
+  for (const id of askedAt.keys()) if (!known.has(id)) askedAt.delete(id);
+  const due = held.flatMap((call) => {
+    const { tenant, runId, model, id } = call;
+    if (model === null || !isDue(call, askedAt.get(id), nowMs)) return [];
+    return (models.usageLookup?.(model) ?? null) === null ? [] : [{ tenant, runId, model, id }];
+  });
+  const together = Map.groupBy(due, ({ tenant, runId, model }) => JSON.stringify([tenant, runId, model]));
+  return [...together.values()].flatMap((calls) => {
+    const [first] = calls;
+    return first === undefined ? [] : [{ ...first, ids: new Set(calls.map(({ id }) => id)) }];
+  });
 }
 
 /** What a provider does not know soon after the call it hardly knows later: half its age passes until it is asked about again. */
@@ -74,8 +86,8 @@ function isDue({ openedAt }: HeldReservation, askedAt: number | undefined, nowMs
   return askedAt === undefined || nowMs - askedAt >= (nowMs - openedAt.getTime()) / 2;
 }
 
-async function ask({ stores, models }: Reconciling, { tenant, runId, model }: HeldCalls): Promise<void> {
+async function ask({ stores, models }: Reconciling, { tenant, runId, model, ids }: HeldCalls): Promise<void> {
   const { price } = await models.resolve({ id: model, outputTokensMax: 1, contextTokensMax: 1 });
   if (price === null) return;
-  await settleEarlier(stores, models.usageLookup?.(model) ?? null, { tenant, runId, modelId: model, price });
+  await settleEarlier(stores, models.usageLookup?.(model) ?? null, { tenant, runId, modelId: model, price, only: ids });
 }

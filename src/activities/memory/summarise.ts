@@ -14,6 +14,7 @@ import type { ClosedObservation } from '../../stores/observations.ts';
 import type { RunFacts } from '../../stores/runs.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { classify } from '../failures.ts';
+import { untilStored } from '../until-stored.ts';
 import { accountRefused, starved, tooManyCalls } from '../model/call-troubles.ts';
 import { parametersOf } from '../model/call-settings.ts';
 import { providerTokensMax, UNANSWERED_CALLS_MAX, UNUSABLE_CALLS_MAX } from '../model/open-attempt.ts';
@@ -194,7 +195,9 @@ async function askPermit(
   attempt: ModelAttempt,
 ): Promise<Permit | Throttled> {
   const free = async (outcome: string, message: string): Promise<unknown> =>
-    dependencies.stores.modelCalls.settle(job.tenant, attempt, { kind: 'free' }, { outcome, message }, null);
+    untilStored(async () =>
+      dependencies.stores.modelCalls.settle(job.tenant, attempt, { kind: 'free' }, { outcome, message }, null),
+    );
   try {
     const permit = await askRateLimit(dependencies, {
       ...job,

@@ -25,17 +25,35 @@ const COUNTS_OF_BODY: readonly (readonly string[])[] = [
 
 const THINKING_OF_BODY: readonly (readonly string[])[] = [['thinking'], ['additionalModelRequestFields', 'thinking']];
 
+/** Where agents name a thinking budget: packages add it to what may be written. */
+const THINKING_OF_OPTIONS: readonly (readonly [provider: string, member: string])[] = [
+  ['anthropic', 'thinking'],
+  ['amazonBedrock', 'reasoningConfig'],
+];
+
 /**
  * Makes room for a thinking budget that an agent names: packages of Anthropic and Bedrock add it to what may be written, and what is reserved for a call is
- * the whole.
+ * the whole. Where the whole is less than the budget, as for a short last answer, thinking takes half of it; before the package signs the request.
  */
 export function withinReserved(options: LanguageModelV4CallOptions): LanguageModelV4CallOptions {
   const { maxOutputTokens, providerOptions = {} } = options;
-  const { anthropic, amazonBedrock } = providerOptions as { [provider: string]: Json | undefined };
-  const named = [anthropic?.['thinking'], amazonBedrock?.['reasoningConfig']] as readonly (Json | undefined)[];
-  const budget = Math.max(0, ...named.map((each) => numberOf(each?.['budgetTokens'])));
-  if (maxOutputTokens === undefined || budget === 0 || budget >= maxOutputTokens) return options;
-  return { ...options, maxOutputTokens: maxOutputTokens - budget };
+  if (maxOutputTokens === undefined) return options;
+  const half = Math.floor(maxOutputTokens / 2);
+  const lowered: { [provider: string]: Json } = { ...providerOptions };
+  let budget = 0;
+  for (const [provider, member] of THINKING_OF_OPTIONS) {
+    const { [member]: thinking, ...rest } = lowered[provider] ?? {};
+    if (!isObject(thinking) || numberOf(thinking['budgetTokens']) === 0) continue;
+    const named = numberOf(thinking['budgetTokens']);
+    const own = named < maxOutputTokens ? named : half;
+    if (own < named && own < THINKING_TOKENS_MIN) lowered[provider] = rest;
+    else {
+      lowered[provider] = { ...rest, [member]: { ...thinking, budgetTokens: own } };
+      budget = Math.max(budget, own);
+    }
+  }
+  if (budget === 0 && Object.keys(providerOptions).length === 0) return options;
+  return { ...options, maxOutputTokens: maxOutputTokens - budget, providerOptions: lowered as typeof providerOptions };
 }
 
 /**

@@ -114,7 +114,8 @@ async function invoke(
     const failed = outcomeOfFailure(call, error);
     await settleFailed(stores, call, attempt, failed);
     if (failed.failure.isTooLong === true) return { kind: 'too-long', message: failed.failure.message };
-    if (call.closedBy !== undefined && error instanceof ModelReplyError) {
+    const isAgain = call.closedBy === 'turns' && error instanceof ModelReplyError && error.kind === 'interrupted';
+    if (call.closedBy !== undefined && error instanceof ModelReplyError && !isAgain) {
       const total = await stores.budgets.totalOf(call.tenant, attempt.runId);
       return { kind: 'budget-refused', dimension: call.closedBy, total };
     }

@@ -68,6 +68,13 @@ export async function openAttempt<Asked extends Call>(
 ): Promise<OpenedAttempt<Asked>> {
   const asked = lastAnswer === 'last-turn' ? await closingCall(dependencies, call, 'turns') : call;
   const reserved = await reserve(dependencies, asked, id, lastAnswer);
+  // A dear fallback ends no run, and blocks none: the run's own model may do better.
+  const standsIn = !call.routes.isHome && call.fallback?.why !== 'near-cap';
+  if (standsIn && (reserved.kind === 'closing' || reserved.kind === 'budget-held')) {
+    const total = await dependencies.stores.budgets.totalOf(call.tenant, call.facts.id);
+    const refused = { kind: 'budget-refused', dimension: reserved.dimension, total } as const;
+    return give(reserved.kind === 'closing' ? await noteRefused(dependencies, asked, id, refused) : refused);
+  }
   if (reserved.kind !== 'closing') return toOpened(asked, reserved);
   const { dimension, total } = reserved;
   const affordableLast = async (it: Asked): Promise<Asked | null> =>

@@ -11,6 +11,8 @@ export type EarlierCalls = {
   readonly runId: string;
   readonly modelId: string;
   readonly price: ModelPrice;
+  /** Only these reservations; all of the run's at the model where it is missing. */
+  readonly only?: ReadonlySet<string>;
 };
 
 /**
@@ -20,13 +22,14 @@ export type EarlierCalls = {
 export async function settleEarlier(
   { unansweredCalls }: Pick<Stores, 'unansweredCalls'>,
   lookUp: UsageLookup | null,
-  { tenant, runId, modelId, price }: EarlierCalls,
+  { tenant, runId, modelId, price, only }: EarlierCalls,
 ): Promise<void> {
   if (lookUp === null) return;
   const signal = AbortSignal.timeout(LOOKUP_MS);
   const calls = await unansweredCalls.list(tenant, runId, modelId);
   await Promise.all(
     calls.map(async (call) => {
+      if (only?.has(call.reservationId) === false) return;
       const known = await lookUp(call.reservationId, signal);
       if (known.kind === 'unknown') return;
       const usage = known.kind === 'charged' ? known.usage : null;

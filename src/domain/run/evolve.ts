@@ -156,7 +156,11 @@ function evolveModelCalled(run: Run, result: Exclude<ModelResult, Throttled>): R
     ...(result.closedBy === undefined ? {} : { closedBy: result.closedBy }),
   };
   if (result.misfit !== undefined) return evolveMisfit(next, result.misfit);
-  const { repairs: _, ...fitting } = next;
+  const { repairs: _, ...repaired } = next;
+  // What mends the last turn's answer is no last answer itself: the run is whole with it.
+  const { closedBy: __, ...whole } = repaired;
+  const isMended = (next.repairs ?? 0) > 0 && next.closedBy === 'turns' && next.turn > (next.plan?.limits.turns ?? 0);
+  const fitting = isMended ? whole : repaired;
   return evolveRepeats(result.answer === undefined ? next : fitting, result.calls);
 }
 

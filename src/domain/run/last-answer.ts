@@ -16,8 +16,9 @@ export const LAST_ANSWER_GUIDANCE =
  * Says what a run's next model call has to keep in mind of its last answer; null where nothing. A run that waits for a top-up needs no last answer, and one of
  * a single turn has no turn to give away.
  */
-export function lastAnswerOf(run: Run, { holdsBack, limits }: RunPlan): LastAnswer | null {
+export function lastAnswerOf(run: Run, { holdsBack, limits, repairsLast }: RunPlan): LastAnswer | null {
   if (holdsBack !== true || run.start.whenExhausted === 'wait') return null;
   const turnsMax = Math.min(limits.turns, LIMITS.turnsMax);
-  return turnsMax > 1 && run.turn + 1 === turnsMax ? 'last-turn' : 'keep';
+  const isMending = repairsLast === true && (run.repairs ?? 0) > 0 && run.turn >= turnsMax;
+  return (turnsMax > 1 && run.turn + 1 === turnsMax) || isMending ? 'last-turn' : 'keep';
 }

@@ -93,6 +93,8 @@ export function routedCalls(
     readonly sinceMs?: number;
     /** Milliseconds that the attempt has for its work. */
     readonly workMs?: number;
+    readonly lastAnswer?: 'keep' | 'last-turn';
+    readonly spentPico?: bigint;
   };
   const start = async (models: ModelPolicy, asked: Asked = {}) => {
     const {
@@ -103,9 +105,18 @@ export function routedCalls(
       workMs = 20_000,
       tier,
       patient,
+      lastAnswer,
+      spentPico = 0n,
     } = asked;
     const agent = testAgent('routed', { models });
     const runId = await admit(agent, costPico);
+    if (spentPico > 0n)
+      await stores.db
+        .updateTable('budget_accounts')
+        .set({ spent_pico: String(spentPico) })
+        .where('tenant', '=', stores.tenant)
+        .where('id', '=', runId)
+        .execute();
     const delta = [await stores.transcripts.writePart(stores.tenant, 's', { kind: 'user-text', text })];
     const ask = async (): Promise<ModelResult> => {
       const environment = new MockActivityEnvironment(
@@ -123,6 +134,7 @@ export function routedCalls(
         delta,
         ...(tier === undefined ? {} : { tier }),
         ...(patient === undefined ? {} : { patient }),
+        ...(lastAnswer === undefined ? {} : { lastAnswer }),
       };
       return environment.run<[], ModelResult, () => Promise<ModelResult>>(async () =>
         callModel(dependenciesOf(agent, on), input),

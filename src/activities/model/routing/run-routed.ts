@@ -6,7 +6,10 @@ import type { CallModelInput } from '../../../domain/run/activity-inputs.ts';
 import type { ModelResult } from '../../../domain/run/results.ts';
 import type { ActivityDependencies } from '../../dependencies.ts';
 import { runActivity } from '../../run-activity.ts';
-import { type Call, prepareCall, type Route } from '../prepare-call.ts';
+import { findReplies, turnKeyOf } from '../../../stores/open-calls.ts';
+import { noteUncalled } from '../../../stores/uncalled-attempts.ts';
+import { modelObservation } from '../model-observation.ts';
+import { attemptId, type Call, prepareCall, type Route } from '../prepare-call.ts';
 import { alongRoutes } from './along-routes.ts';
 import { attemptTime } from './attempt-time.ts';
 import type { Passage } from './passage.ts';
@@ -25,6 +28,8 @@ export async function runRouted(
   const begunAt = performance.now();
   return runActivity(input, async () => {
     const call = await prepareCall(dependencies, input);
+    const kept = await giveKept(dependencies, call);
+    if (kept !== null) return kept;
     return alongRoutes(dependencies, call, {
       agent: call.facts.agent,
       isPatient: call.isPatient,
@@ -34,6 +39,19 @@ export async function runRouted(
       whyNotResult,
     });
   });
+}
+
+/** Gives the reply that an earlier attempt has paid for: whatever has become of its model since, and whoever would be asked now. */
+async function giveKept({ stores, settings, streams }: ActivityDependencies, call: Call): Promise<ModelResult | null> {
+  const { tenant, turn, facts } = call;
+  const place = { tenant, runId: facts.id, turn };
+  const reply = (await findReplies(stores.db, [place])).get(turnKeyOf(place));
+  if (reply === undefined) return null;
+  const total = await stores.budgets.totalOf(tenant, facts.id);
+  const observation = { ...modelObservation(call, attemptId(facts.id, turn), settings), route: routeTaken(call) };
+  await noteUncalled(stores.db, tenant, observation, { kind: 'replied', reply, total });
+  streams?.settled(facts.id);
+  return { ...reply, total };
 }
 
 /** Says which model a call goes to, as results and rows have it. */
