@@ -28,6 +28,7 @@ import { keepHouse } from './keep-house.ts';
 import { readModelLimits } from './model-limits.ts';
 import { observeActivities } from './observe-activities.ts';
 import { observeProcess, type ObservedProcess } from './metrics/observe-process.ts';
+import { patientFetch } from './patient-fetch.ts';
 import { reconcileHeld } from './reconcile-held.ts';
 import { reportBudgets, reportCharges } from './report-budgets.ts';
 import { reportUnknownPrices, warnOfStalePrices } from './report-prices.ts';
@@ -65,27 +66,42 @@ export type Workers = {
   readonly metricsUrl: string | null;
 };
 
+/** What a start has opened, the first one first. Each is closed where the start fails: a process that serves nobody must end. */
+type Opened = (() => unknown)[];
+
 /** Starts the workers of the configured roles in this process. */
 export async function startWorkers(setup: WorkersSetup): Promise<Workers> {
+  const opened: Opened = [];
+  try {
+    return await start(setup, opened);
+  } catch (error) {
+    for (const close of opened.toReversed()) await Promise.resolve(close()).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function start(setup: WorkersSetup, opened: Opened): Promise<Workers> {
   const { config, temporal, logger } = setup;
   const { metricsAddress: address, buildId, queuePrefix } = config;
   const prices = openPriceBook(setup.env);
   const priceWatch = warnOfStalePrices(logger);
+  opened.push(() => priceWatch.stop());
   const rules = readModelLimits(setup.env);
   const { db, poolUse } = openDatabasePool(config.databaseUrl, (error) =>
     logger.warn({ err: error }, 'a database connection broke'),
   );
+  opened.push(async () => db.destroy());
   const observed = await observeProcess({ address, buildId, poolUse, logger });
+  opened.push(async () => observed.close());
   const sdkPort = address === null ? null : await installMeasuredRuntime(logger);
   installRuntime(logger);
-  const connection = await NativeConnection.connect(temporal.connectionOptions).catch(async (error: unknown) => {
-    await observed.close();
-    throw error;
-  });
+  const connection = await NativeConnection.connect(temporal.connectionOptions);
+  opened.push(async () => connection.close());
   // Short, because it stands in every event of every history; random, because it names this process among others.
   const identity = `w-${randomBytes(3).toString('hex')}`;
   const rateLimits = { rules, declaredAt: Date.now(), onThrottled: observed.onThrottled };
   const dependencies = { ...createDependencies(setup, db, identity, { ...observed, prices }), rateLimits };
+  opened.push(async () => dependencies.streams?.close());
   const workers: Worker[] = [];
   for (const options of await workersOf(setup, dependencies)) {
     const shared = commonOptions(setup.agents.values(), identity, config.buildId);
@@ -201,6 +217,7 @@ function createDependencies(
       createWorkerModels(
         {
           env,
+          fetch: patientFetch,
           rehearsals,
           readFile: (path) => readFileSync(path, 'utf8'),
           prices,

@@ -115,7 +115,7 @@ describe('command line: what a run calls models with', () => {
     assert.deepEqual(formatMeans({ ...plain, budgets: [own, { ...tenant, heldPico: '1000000000' }] }), [
       [
         'Budget of run r1: 6 % used; it has spent 0.00348 of 0.05 USD and 4,500 of 100,000 tokens',
-        'Budget of tenant acme: 8 % used; it has spent 0.00348 of 0.05 USD and 4,500 tokens, and holds 0.001 USD for calls whose cost is not known, until 2026-12-01 00:00:00 UTC',
+        'Budget of tenant acme: 8 % used; it has spent 0.00348 of 0.05 USD and 4,500 tokens, and holds 0.001 USD for calls that are at work or whose cost is not known, until 2026-12-01 00:00:00 UTC',
       ].join('\n'),
     ]);
     const near = { ...own, spentPico: '45000000000', isNearCap: true };

@@ -1,6 +1,7 @@
 // Goal: a worker process tells Prometheus and its orchestrator the truth: while it works, while servers are away, and while it stops.
 // Method: scrapes real worker processes over HTTP during runs, kills and restarts PostgreSQL and Temporal, and reads what is exposed by its grammar.
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { METRICS, type MetricSpec } from '../../src/workers/metrics/catalogue.ts';
 import { capturedCli } from '../cli/captured-cli.ts';
@@ -214,6 +215,10 @@ describe('metrics and health of a worker process', function () {
       assert.equal(await refused.ended, 2, refused.output());
       assert.match(refused.output(), words);
     }
+    // What is found wrong when servers are connected already ends the process as well.
+    const masks = group.worker('', { PERDURE_RECORD_MODELS: tmpdir(), PERDURE_RECORD_MASKS: '{"c":"C-["}' });
+    assert.equal(await masks.ended, 2, masks.output());
+    assert.match(masks.output(), /PERDURE_RECORD_MASKS/);
     await group.close();
   });
 

@@ -64,7 +64,9 @@ export function formatBudgets(accounts: readonly AccountData[]): string {
       const spent = `${formatUsd(BigInt(account.spentPico))}${capPico === null ? '' : ` of ${formatUsd(BigInt(capPico))}`} USD`;
       const tokens = `${account.spentTokens.toLocaleString('en-US')}${capTokens === null ? '' : ` of ${capTokens.toLocaleString('en-US')}`} tokens`;
       const held =
-        heldPico === '0' ? '' : `, and holds ${formatUsd(BigInt(heldPico))} USD for calls whose cost is not known`;
+        heldPico === '0'
+          ? ''
+          : `, and holds ${formatUsd(BigInt(heldPico))} USD for calls that are at work or whose cost is not known`;
       const span = period === 'total' || endsAt === null ? '' : `, until ${formatMoment(endsAt)}`;
       return `Budget of ${nameOfAccount(account)}: ${formatShare(account)} used; it has spent ${spent} and ${tokens}${held}${span}`;
     })

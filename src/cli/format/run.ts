@@ -161,8 +161,9 @@ export function formatUnknownEffect({ key, tool }: EffectRecord): string {
 
 function headOf(run: RunRecord): string {
   const lastMs = (run.endedAt ?? new Date()).getTime();
-  const held =
-    run.heldPico === '0' ? '' : ` · ${formatCost(run.heldPico, false)} held for calls whose cost is not known`;
+  const forWhat =
+    run.end === null ? 'calls that are at work or whose cost is not known' : 'calls whose cost is not known';
+  const held = run.heldPico === '0' ? '' : ` · ${formatCost(run.heldPico, false)} held for ${forWhat}`;
   return [
     `run ${run.id} · ${run.agent} · ${formatStanding(run)}`,
     `  ${formatUse(run, run.isCostSimulated)}${held}`,

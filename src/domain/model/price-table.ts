@@ -105,7 +105,9 @@ function findOwn(book: PriceBook, provider: string, names: readonly string[]): F
 function ownPrice({ file, now }: PriceBook, { provider, model }: OwnPrice): FoundPrice | null {
   const row = rowAt(model.rows, now());
   if (row === null) return null;
-  return { price: toModelPrice(row, batchPerMilleOf(listOf(provider)), file?.version ?? ''), model, from: 'file' };
+  // Of the batch lane of a server of one's own nobody knows.
+  const batch = batchPerMilleOf(provider === 'openai-compatible' ? '' : listOf(provider));
+  return { price: toModelPrice(row, batch, file?.version ?? ''), model, from: 'file' };
 }
 
 /** Where no price of a list holds yet, its first one is taken. */

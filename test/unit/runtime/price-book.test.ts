@@ -154,6 +154,16 @@ describe('prices of a file', () => {
     const after = findPrice('vllm', 'm', open({ version: 'v', models }, Date.parse('2026-07-01')));
     assert.deepEqual([before?.price.version, before?.price.batchPerMille], ['ceiling-file-v', 1000n]);
     assert.deepEqual([after?.price.version, after?.price.batchPerMille], ['file-v', 250n]);
+    const usdPerMillion = { input: 1, output: 1 };
+    const own = open({
+      version: 'v',
+      models: [
+        { id: 'openai-compatible:m', usdPerMillion },
+        { id: 'openai:m', usdPerMillion },
+      ],
+    });
+    const batches = ['openai-compatible', 'openai'].map((name) => findPrice(name, 'm', own)?.price.batchPerMille);
+    assert.deepEqual(batches, [1000n, 500n], 'nobody knows of the batch lane of a server of one’s own');
     assert.equal(after?.model.context, 1_000);
   });
 
