@@ -43,7 +43,8 @@ export async function readTimeline(db: Db, tenant: string, runId: string): Promi
   // The run's age bounds the weekly partitions that are read; a minute covers clocks that differ.
   const { rows } = await sql<Row>`
     select o.id, o.turn, o.call_index, o.kind, o.name, o.worker, o.outcome, o.cause, o.message, o.input_tokens, o.output_tokens,
-           o.cache_read_tokens, o.cache_write_tokens, o.tier, o.fallback, o.cost_pico, o.is_cost_simulated, o.opened_at, o.closed_at,
+           o.cache_read_tokens, o.cache_write_tokens, o.tier, o.fallback, coalesce(o.cost_pico, case when b.state = 'settled' then b.actual_pico end) as cost_pico,
+           o.is_cost_simulated, o.opened_at, o.closed_at,
            m.result -> 'calls' -> o.call_index -> 'args' as args,
            case when b.state in ('held', 'reserved') then b.worst_pico end as held_pico
       from perdure.observations o

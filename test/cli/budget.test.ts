@@ -204,6 +204,11 @@ describe('command line: budget', function () {
     assert.match((await settle('--usd', '4')).said, /cannot have cost so much: at most 0\.\d+ USD/);
     assert.equal((await settle('--usd', '0.0001', '--tokens', '12')).exitCode, 0);
     assert.equal((await settle('--free')).exitCode, 5);
+    assert.match(
+      (await perdure('run', 'show', run.workflowId)).out,
+      /0\.0001 USD {2,}\S/,
+      'its attempt shows what it cost',
+    );
     assert.equal((await perdure('run', 'show', run.workflowId, '--receipt')).exitCode, 0);
     assert.match((await perdure('run', 'show', run.workflowId, '--audit')).out, /budget\.settle/);
     assert.equal((await perdure('budget', 'held', '--tenant', tenant)).said, 'nothing is held');

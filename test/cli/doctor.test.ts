@@ -129,6 +129,8 @@ describe('perdure doctor', function () {
     ['a key file that is not there', { OPENAI_API_KEY_FILE: '/none' }, 'model', /the file of OPENAI_API_KEY_FILE/],
     ['a wrong address of models', { PERDURE_MODEL_BASE_URL: 'nowhere' }, 'model', /not an HTTP address/],
     ['a wrong variable', { PERDURE_ROLES: 'chef' }, 'configuration', /PERDURE_ROLES names "chef"/],
+    ['wrong limits', { PERDURE_MODEL_LIMITS: '{bad' }, 'configuration', /PERDURE_MODEL_LIMITS is not JSON/],
+    ['a wrong mask', { PERDURE_RECORD_MASKS: '{"c":"C-["}' }, 'configuration', /PERDURE_RECORD_MASKS must be/],
     [
       'a file of prices that is not there',
       { PERDURE_PRICES_FILE: '/none' },

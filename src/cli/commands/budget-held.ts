@@ -75,7 +75,8 @@ async function settle(context: CommandContext, id: string, options: SettleOption
     return readSettled(word, id);
   });
   const cost = charge.kind === 'free' ? 'nothing' : `${formatUsd(charge.pico)} USD`;
-  const data = { ...heldData(settled), costPico: charge.kind === 'free' ? '0' : String(charge.pico) };
+  const state = charge.kind === 'free' ? 'released' : 'settled';
+  const data = { ...heldData(settled), state, costPico: charge.kind === 'free' ? '0' : String(charge.pico) };
   printData(context, options, data, () => `settled: ${cost} of at most ${formatUsd(settled.worstPico)} USD`);
 }
 

@@ -99,7 +99,7 @@ async function addToCap(
     if (await runs.stores.budgets.topUp(found.tenant, found, amount, actor(context, options))) return found;
     throw new CommandError(
       EXIT.conflict,
-      `${name} has no such cap, so there is nothing to add to; ${spellCommand(`budget show ${name}`)} shows it, ${spellCommand('budget set')} sets one`,
+      `${name} has no such cap, so there is nothing to add to; ${spellCommand(`budget set ${name} --usd 5`)} sets one`,
     );
   });
   const data = { ...account, addedPico: amount.pico?.toString() ?? null, addedTokens: amount.tokens };

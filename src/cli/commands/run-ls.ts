@@ -35,7 +35,9 @@ export function addRunLs(parent: Command, context: CommandContext): void {
       if (options.stuck === true) return listStuckRuns(context, options);
       const filter = { limit, ...(agent === undefined ? {} : { agent }), ...(phase === undefined ? {} : { phase }) };
       const records = await withRuns(context.cli, ({ reader }) => reader.runs(tenant ?? null, filter));
-      if (records.length === 0) context.cli.say(`no runs; ${spellCommand('run start')} makes one`);
+      const isFiltered = tenant !== undefined || agent !== undefined || phase !== undefined;
+      if (records.length === 0)
+        context.cli.say(isFiltered ? 'no such runs' : `no runs; ${spellCommand('run start')} makes one`);
       if (records.length > 0 || options.json === true) printData(context, options, records, () => formatRuns(records));
     });
 }

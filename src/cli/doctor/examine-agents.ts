@@ -7,7 +7,9 @@ import type { Agent } from '../../authoring/define-agent.ts';
 import { choicesOf } from '../../domain/model/model-policy.ts';
 import { type Environment, readWorkerConfig } from '../../runtime/config.ts';
 import { createLogger } from '../../runtime/logger.ts';
+import { readRecordingMasks } from '../../runtime/recordings.ts';
 import { createWorkerModels } from '../../workers/create-worker-models.ts';
+import { readModelLimits } from '../../workers/model-limits.ts';
 import type { Cli } from '../cli.ts';
 import { loadOwnAgents } from '../find-agent.ts';
 import { formatCount } from '../format/units.ts';
@@ -38,6 +40,8 @@ export async function examineAgents(cli: Pick<Cli, 'cwd' | 'env'>): Promise<read
 function examineConfiguration(env: Environment): Finding {
   try {
     readWorkerConfig({ ...env, DATABASE_URL: env['DATABASE_URL'] || SOME_DATABASE });
+    readModelLimits(env);
+    readRecordingMasks(env);
     return ok('configuration', 'every variable can be used');
   } catch (error) {
     return fail('configuration', (error as Error).message, 'put the variable right; docs/configuration.md lists all');
@@ -54,7 +58,9 @@ async function examineModels(agents: ReadonlyMap<string, Agent>, env: Environmen
   const rehearsals = new Map(
     [...agents].flatMap(([name, { rehearsal }]) => (rehearsal === undefined ? [] : [[name, rehearsal] as const])),
   );
-  const settings = { env: { ...env, PERDURE_RECORD_MODELS: '' }, rehearsals, readFile: readText };
+  // What is wrong with the recording's own variables is said of the configuration.
+  const own = { ...env, PERDURE_RECORD_MODELS: '', PERDURE_RECORD_MASKS: '' };
+  const settings = { env: own, rehearsals, readFile: readText };
   // As a worker has them, without the folder that it would make to record into.
   const models = createWorkerModels({ ...settings, prices: usablePriceBook(env) }, new Map(), createLogger('fatal'));
   const findings = new Map<string, Finding>();
@@ -64,7 +70,8 @@ async function examineModels(agents: ReadonlyMap<string, Agent>, env: Environmen
     if (findings.has(id)) continue;
     try {
       const model = await models.resolve({ ...choice, id });
-      if (model.simulated) rehearsed.add(agent);
+      if (id.startsWith('recorded:')) findings.set(id, ok('model', `${id} plays a recording, with simulated costs`));
+      else if (model.simulated) rehearsed.add(agent);
       else findings.set(id, ofChain(judgeModel(model, env), isFallback));
     } catch (error) {
       const mend = error instanceof ModelUnavailable ? error.mend : 'put the model of the agent right';
